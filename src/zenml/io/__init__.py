@@ -1,0 +1,1 @@
+"""File access for materializers and steps: see `zenml.io.fileio`."""

@@ -1,0 +1,158 @@
+"""What a metadata store is: it remembers what happened."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from zenml.enums import ExecutionStatus, StackComponentType
+from zenml.stack import StackComponent
+
+if TYPE_CHECKING:
+    from zenml.model.runs import (
+        ArtifactRecord,
+        CachedResult,
+        CacheHit,
+        CacheKey,
+        Claim,
+        ErrorRecord,
+        MetricRecord,
+        Owner,
+        PipelineRecord,
+        RunDraft,
+        RunRecord,
+        RunRegistration,
+        StepRunRecord,
+    )
+
+
+class BaseMetadataStore(StackComponent):
+    """Remembers pipelines, runs, steps, attempts, artifacts and metrics.
+
+    Every writing method is one transaction: all of it is recorded, or nothing. Any number of processes may use one store at the same time; methods may
+    be called from any thread. A store that cannot be reached raises `StoreError`, which names it without its password.
+    A run or step once finished never changes its status again.
+    """
+
+    TYPE: ClassVar[StackComponentType] = StackComponentType.METADATA_STORE
+
+    # Writing: by the engine, in the order in which things happen.
+
+    @abstractmethod
+    def register_run(self, run: RunDraft) -> RunRegistration:
+        """Record a run, `running`, and its steps, `pending`. Raises DuplicateRunNameError."""
+
+    @abstractmethod
+    def start_attempt(
+        self, step_run_id: int, *, key: CacheKey, inputs: Mapping[str, int], owner: Owner, lease_until: float
+    ) -> Claim:
+        """Claim a step: a new attempt, `running`, whose token replaces the one before. `inputs` maps names to artifact ids. Raises StaleAttemptError if the step has ended."""
+
+    @abstractmethod
+    def complete_attempt(self, claim: Claim, artifacts: Sequence[ArtifactRecord]) -> tuple[ArtifactRecord, ...]:
+        """Publish the outputs, in declared order, and end attempt and step as `completed`; gives the artifacts with their ids.
+
+        Raises:
+            StaleAttemptError: the claim is not the step's present one; nothing is recorded.
+        """
+
+    @abstractmethod
+    def fail_attempt(
+        self, claim: Claim, error: ErrorRecord, *, status: ExecutionStatus = ExecutionStatus.FAILED, final: bool = True
+    ) -> None:
+        """End the attempt as `status`; the step as well if `final`, else it waits for the next attempt. Raises StaleAttemptError."""
+
+    @abstractmethod
+    def fail_step(self, step_run_id: int, error: ErrorRecord) -> None:
+        """End a step that never came to an attempt as `failed`."""
+
+    @abstractmethod
+    def record_hits(self, hits: Sequence[CacheHit]) -> None:
+        """End these steps as `cached`."""
+
+    @abstractmethod
+    def skip_steps(self, reasons: Mapping[int, str]) -> None:
+        """End these steps as `skipped`, each with its reason."""
+
+    @abstractmethod
+    def finish_run(self, run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
+        """End a run."""
+
+    @abstractmethod
+    def log_metrics(self, step_run_id: int, metrics: Mapping[str, float], *, step: int = 0) -> None:
+        """Record numbers of a step; `step` counts within the series (epoch, iteration)."""
+
+    @abstractmethod
+    def log_parameters(self, step_run_id: int, parameters: Mapping[str, str]) -> None:
+        """Record parameters that a step reports by itself, as text; one logged again is replaced."""
+
+    # Caching.
+
+    @abstractmethod
+    def recent_results(self, pipeline: str, store: str) -> Mapping[str, CachedResult]:
+        """What the steps of the pipeline's last run would be hit with, by the digest of the cache key: one query, a head start."""
+
+    @abstractmethod
+    def find_results(self, digests: Collection[str], store: str) -> Mapping[str, CachedResult]:
+        """The latest completed step run for each of these cache keys whose outputs lie in the artifact store with the root `store`."""
+
+    # Reading.
+
+    @abstractmethod
+    def pipelines(self) -> list[PipelineRecord]:
+        """All pipelines, in the order of their first runs."""
+
+    @abstractmethod
+    def pipeline(self, name: str) -> PipelineRecord | None:
+        """The pipeline of that name."""
+
+    @abstractmethod
+    def count_runs(self, pipeline_id: int | None = None) -> int:
+        """Number of runs of a pipeline, or of all."""
+
+    @abstractmethod
+    def runs(
+        self, pipeline_id: int | None = None, *, offset: int = 0, limit: int | None = None, newest_first: bool = False
+    ) -> list[RunRecord]:
+        """Runs of a pipeline, or of all, by age. The cost of the first page does not depend on the number of runs."""
+
+    @abstractmethod
+    def run(self, run_id: int) -> RunRecord:
+        """A run. Raises DoesNotExistException."""
+
+    @abstractmethod
+    def run_by_name(self, name: str) -> RunRecord | None:
+        """The run of that name; names are unique in a store."""
+
+    @abstractmethod
+    def deployment(self, run_id: int) -> str:
+        """The compiled pipeline of a run as JSON text."""
+
+    @abstractmethod
+    def steps(self, run_id: int) -> list[StepRunRecord]:
+        """The steps of a run, in the order of the deployment."""
+
+    @abstractmethod
+    def step(self, step_run_id: int) -> StepRunRecord:
+        """A step of a run. Raises DoesNotExistException."""
+
+    @abstractmethod
+    def inputs(self, step_run_id: int) -> dict[str, ArtifactRecord]:
+        """What a step read, by input name, in declared order."""
+
+    @abstractmethod
+    def outputs(self, step_run_id: int) -> dict[str, ArtifactRecord]:
+        """What a step gave, by output name, in declared order; for a cached one, what its source gave."""
+
+    @abstractmethod
+    def artifact(self, artifact_id: int) -> ArtifactRecord:
+        """An artifact. Raises DoesNotExistException."""
+
+    @abstractmethod
+    def metrics(self, step_run_id: int) -> list[MetricRecord]:
+        """The numbers that a step logged, in the order of their recording."""
+
+    @abstractmethod
+    def logged_parameters(self, step_run_id: int) -> dict[str, str]:
+        """The parameters that a step reported by itself."""

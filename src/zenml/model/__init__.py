@@ -1,0 +1,1 @@
+"""Plain data that the layers hand to each other: frozen dataclasses without input or output."""

@@ -1,0 +1,98 @@
+"""What an orchestrator is: it decides where steps are executed. Their order, their cache and their state are the engine's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from zenml.enums import Reach, StackComponentType
+from zenml.stack import StackComponent
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from zenml.model.deployment import Deployment
+    from zenml.model.runs import StepOutcome, StepTask
+    from zenml.stack import Stack
+
+
+class Executor(ABC):
+    """Executes attempts of steps for one run.
+
+    The engine's driver submits a task when everything that it waits for has ended and fewer than `slots` are under way, then waits; it calls
+    every method from one thread. An attempt that was submitted is reported by `wait` exactly once, whatever happens to it. A context
+    manager: leaving it ends what still runs.
+    """
+
+    slots: int = 1
+    """How many attempts may be under way at a time."""
+
+    @abstractmethod
+    def submit(self, task: StepTask) -> None:
+        """Take an attempt. It may be executed before this returns."""
+
+    @abstractmethod
+    def wait(self, timeout: float | None = None) -> list[StepOutcome]:
+        """The attempts that have ended since the last call: at least one, unless `timeout` (seconds) runs out."""
+
+    def cancel(self, task: StepTask) -> None:
+        """Ask an attempt to end; it is reported by `wait` like any other."""
+
+    def close(self) -> None:
+        """End everything that still runs, and free what is held."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+StepRunner = Callable[["StepTask"], "StepOutcome"]
+"""Runs one attempt in this process, with the engine's runner: records start and end, reads inputs, publishes outputs; never raises for a failing step."""
+
+
+class BaseOrchestrator(StackComponent):
+    """Decides where steps are executed, by giving the engine an `Executor` for each run.
+
+    The smallest one runs each step in this process:
+
+        class Here(BaseOrchestrator):
+            FLAVOR: ClassVar[str] = "here"
+            def executor(self, deployment, stack, run_step):
+                return InProcessExecutor(run_step)
+    """
+
+    TYPE: ClassVar[StackComponentType] = StackComponentType.ORCHESTRATOR
+
+    @property
+    def spread(self) -> Reach:
+        """What the steps have in common with each other and the caller: every component of the stack must reach that far."""
+        return Reach.PROCESS
+
+    @abstractmethod
+    def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
+        """An executor for the run of `deployment`. `run_step` executes an attempt in this process; executors elsewhere start
+        `python -m zenml.engine.entrypoint` there, which needs the deployment alone."""
+
+
+class InProcessExecutor(Executor):
+    """Executes each attempt in this process, at once."""
+
+    def __init__(self, run_step: StepRunner) -> None:
+        self._run_step = run_step
+        self._ended: list[StepOutcome] = []
+
+    def submit(self, task: StepTask) -> None:
+        """Execute the attempt."""
+        self._ended.append(self._run_step(task))
+
+    def wait(self, timeout: float | None = None) -> list[StepOutcome]:  # noqa: ARG002 - nothing to wait for
+        """What has ended."""
+        ended, self._ended = self._ended, []
+        return ended

@@ -1,0 +1,1 @@
+"""Secrets: their schemas, and references to them."""

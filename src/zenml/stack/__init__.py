@@ -1,0 +1,8 @@
+"""Stacks, their components, and the flavors of these."""
+
+from zenml.stack.component import Public, Secret, StackComponent
+from zenml.stack.integrations import Integration
+from zenml.stack.stack import Stack
+from zenml.stack.validator import StackValidator
+
+__all__ = ["Integration", "Public", "Secret", "Stack", "StackComponent", "StackValidator"]

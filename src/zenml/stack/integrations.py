@@ -1,0 +1,73 @@
+"""Manifests of integrations: what each one brings, as strings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+
+from zenml.exceptions import IntegrationError
+from zenml.model.records import FlavorRecord
+
+GROUP = "zenml.integrations"
+"""The entry-point group in which other distributions name their manifests."""
+
+
+@dataclass(frozen=True)
+class Integration:
+    """What an integration brings. Making one imports nothing.
+
+    `requirements` are pip requirements; `flavors` name classes by import path; `materializers` maps the import path of a type ("pandas.DataFrame" as
+    "pandas.core.frame.DataFrame": module and qualified name of the class) to that of its materializer.
+    """
+
+    name: str
+    requirements: tuple[str, ...] = ()
+    flavors: tuple[FlavorRecord, ...] = ()
+    materializers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether a distribution for each requirement is installed, of whatever version."""
+        from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 - slow to import
+
+        try:
+            for requirement in self.requirements:
+                distribution(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
+        except PackageNotFoundError:
+            return False
+        return True
+
+
+def built_in_integrations() -> tuple[Integration, ...]:
+    """The manifests in the tree."""
+    # By name: the integrations lie above this layer, and their manifest is a table of strings.
+    manifests: tuple[Integration, ...] = import_module("zenml.integrations").INTEGRATIONS
+    return manifests
+
+
+@cache
+def integrations() -> tuple[Integration, ...]:
+    """All manifests: those in the tree, then those that installed distributions name in the group `zenml.integrations`.
+
+    Raises:
+        IntegrationError: an entry point cannot be loaded, or is no Integration.
+    """
+    from importlib.metadata import entry_points  # noqa: PLC0415 - scanning the installed distributions is slow
+
+    found = list(built_in_integrations())
+    for entry_point in entry_points(group=GROUP):
+        try:
+            manifest = entry_point.load()
+        except Exception as error:
+            raise IntegrationError(
+                f"The integration {entry_point.name!r} ({entry_point.value}) cannot be loaded: {error}. Update or uninstall the distribution that brings it."
+            ) from error
+        if not isinstance(manifest, Integration):
+            raise IntegrationError(
+                f"The entry point {entry_point.name!r} ({entry_point.value}) of the group {GROUP!r} is a {type(manifest).__name__}; expected a zenml.stack.Integration."
+            )
+        found.append(manifest)
+    return tuple(found)
