@@ -241,8 +241,9 @@ class StackComponent(BaseModel, ABC):
 
     def configuration(self) -> dict[str, Any]:
         """The fields other than name and uuid as JSON data; references stay references, a field left at None is left out."""
-        fields = self.model_dump(mode="json", exclude={"name", "uuid"}, warnings="none")  # a reference is no int
+        plain = self.model_dump(mode="json", exclude={"name", "uuid", *self._referring})
         model = type(self).model_fields
+        fields = {name: plain.get(name, self.__dict__[name]) for name in model if name not in ("name", "uuid")}
         return {k: v for k, v in fields.items() if v is not None or model[k].get_default(call_default_factory=True) is not None}
 
     @classmethod
