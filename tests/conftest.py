@@ -1,0 +1,153 @@
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default as email_policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import services
+
+IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+SESSION_DIRECTORY = pytest.StashKey[Path]()
+OWNER = pytest.StashKey[int]()
+
+# Importing matplotlib builds a font cache: once in a session instead of once in each test's home.
+os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / "zenml-tests-matplotlib"))
+
+
+# The session
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", None)
+    if given is None:
+        config.stash[SESSION_DIRECTORY] = services.make_session_directory()
+        config.stash[OWNER] = os.getpid()
+    else:
+        config.stash[SESSION_DIRECTORY] = Path(given["services_directory"])
+        config.stash[OWNER] = given["services_owner"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["services_directory"] = str(node.config.stash[SESSION_DIRECTORY])
+    node.workerinput["services_owner"] = node.config.stash[OWNER]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and SESSION_DIRECTORY in config.stash:
+        services.end_session(config.stash[SESSION_DIRECTORY])
+
+
+# A skipped test is an error in CI: there, everything that tests need must be installed.
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = yield
+    if IN_CI and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {_reason(report)}"
+    return report
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    if isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        return f"{reason} ({path}:{line})"
+    return str(report.longrepr)
+
+
+# The user
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, an empty working folder beside it, and no variable of zenml's in the environment."""
+    for name in list(os.environ):
+        if name.startswith("ZENML_") or (name.startswith("XDG_") and name.endswith("_HOME")):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    project = tmp_path / "project"
+    home.mkdir()
+    project.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(project)
+    return home
+
+
+# Databases
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(pytestconfig: pytest.Config) -> str:
+    return _server(pytestconfig, "postgresql")
+
+
+@pytest.fixture(scope="session")
+def mariadb_url(pytestconfig: pytest.Config) -> str:
+    return _server(pytestconfig, "mariadb")
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str) -> Iterator[str]:
+    """SQLAlchemy URL of an empty database."""
+    with services.postgresql_database(postgresql_url) as url:
+        yield url
+
+
+@pytest.fixture
+def mariadb_database(mariadb_url: str) -> Iterator[str]:
+    """SQLAlchemy URL of an empty database."""
+    with services.mariadb_database(mariadb_url) as url:
+        yield url
+
+
+def _server(config: pytest.Config, name: str) -> str:
+    try:
+        return services.session_server(name, config.stash[SESSION_DIRECTORY], config.stash[OWNER])
+    except services.ServiceMissingError as error:
+        pytest.skip(str(error))
+
+
+# Mail
+
+
+@dataclass(frozen=True)
+class MailServer:
+    host: str
+    port: int
+    messages: list[EmailMessage] = field(default_factory=list)
+
+
+@pytest.fixture
+def smtp_server() -> Iterator[MailServer]:
+    """A server that takes every message and delivers none."""
+    from aiosmtpd.controller import Controller
+
+    server = MailServer("127.0.0.1", services.free_port())
+
+    class Handler:
+        async def handle_DATA(self, server_: Any, session: Any, envelope: Any) -> str:  # noqa: N802  aiosmtpd's name
+            server.messages.append(BytesParser(policy=email_policy).parsebytes(envelope.content))
+            return "250 OK"
+
+    controller = Controller(Handler(), hostname=server.host, port=server.port)
+    controller.start()
+    yield server
+    controller.stop()
