@@ -1,0 +1,30 @@
+"""Cache keys: from what a step's result is known before it runs. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from zenml.model.deployment import StepSpec
+from zenml.model.json import canonical
+from zenml.model.runs import ArtifactRecord, CacheKey
+
+
+def fixed_parts(step: StepSpec) -> dict[str, str]:
+    """The parts of a step's key that do not depend on its inputs: code, parameters, outputs. Each name says what it is."""
+    parts = {f"code {name}": digest for name, digest in step.code.items()}
+    parts |= {f"parameter {name}": _digest(canonical(value)) for name, value in step.parameters.items()}
+    for position, output in enumerate(step.outputs):
+        declared = [position, output.annotation, list(output.materializers), output.artifact_type]
+        parts[f"output {output.name}"] = _digest(canonical(declared))
+    return parts
+
+
+def cache_key(fixed: Mapping[str, str], inputs: Mapping[str, ArtifactRecord]) -> CacheKey:
+    """The key of a step with these fixed parts and inputs: equal content of the inputs, equal key, whoever produced it."""
+    parts = {**fixed, **{f"input {name}": artifact.digest for name, artifact in inputs.items()}}
+    return CacheKey(_digest("\n".join(f"{name}\0{parts[name]}" for name in sorted(parts))), parts)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

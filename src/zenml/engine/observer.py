@@ -1,0 +1,109 @@
+"""Who is told how a run goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol
+
+from zenml.enums import ExecutionStatus
+
+if TYPE_CHECKING:
+    from zenml.model.deployment import Deployment
+    from zenml.model.runs import ErrorRecord
+
+logger = logging.getLogger("zenml.run")
+
+
+class RunObserver(Protocol):
+    """Is told what happens in a run, in order, from the driver's thread. Must be quick, and must not raise."""
+
+    def run_started(self, deployment: Deployment) -> None:
+        """The run is registered."""
+        ...
+
+    def step_started(self, step: str) -> None:
+        """A step is executed from now on."""
+        ...
+
+    def step_finished(self, step: str, status: ExecutionStatus, seconds: float, error: ErrorRecord | None) -> None:
+        """A step was executed."""
+        ...
+
+    def step_cached(self, step: str) -> None:
+        """A step takes its outputs from an earlier run."""
+        ...
+
+    def step_skipped(self, step: str, reason: str) -> None:
+        """A step is not executed."""
+        ...
+
+    def run_finished(self, status: ExecutionStatus, seconds: float) -> None:
+        """The run has ended."""
+        ...
+
+
+class LogObserver:
+    """Writes a line for each event to the log."""
+
+    def __init__(self) -> None:
+        self._run = ""
+
+    def run_started(self, deployment: Deployment) -> None:
+        """Remember the run's name."""
+        self._run = deployment.run_name
+
+    def step_started(self, step: str) -> None:
+        """Log the start."""
+        logger.info("Step `%s` has started.", step)
+
+    def step_finished(self, step: str, status: ExecutionStatus, seconds: float, error: ErrorRecord | None) -> None:
+        """Log the end, with the error."""
+        if error is None:
+            logger.info("Step `%s` has finished in %s.", step, duration(seconds))
+        else:
+            logger.error("Step `%s` has %s after %s: %s: %s", step, status, duration(seconds), error.type, error.message)
+
+    def step_cached(self, step: str) -> None:
+        """Log the hit."""
+        logger.info("Using cached version of `%s`.", step)
+
+    def step_skipped(self, step: str, reason: str) -> None:
+        """Log the reason."""
+        logger.warning("Step `%s` is skipped: %s", step, reason)
+
+    def run_finished(self, status: ExecutionStatus, seconds: float) -> None:
+        """Log the end."""
+        ended = "finished" if status is ExecutionStatus.COMPLETED else str(status)
+        logger.info("Pipeline run `%s` has %s in %s.", self._run, ended, duration(seconds))
+
+
+_observer: ContextVar[RunObserver | None] = ContextVar("zenml_run_observer", default=None)
+
+
+@contextmanager
+def observing(observer: RunObserver) -> Iterator[None]:
+    """Let `observer` be told of the runs that are started in this context, instead of the log."""
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+def present_observer() -> RunObserver:
+    """The observer of this context."""
+    return _observer.get() or LogObserver()
+
+
+def duration(seconds: float) -> str:
+    """A duration as a person reads it: "1d2h3m4s", below a minute "0.061s"."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.3f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [f"{days}d" if days else "", f"{hours}h" if days or hours else "", f"{minutes}m", f"{rest}s"]
+    return "".join(parts)

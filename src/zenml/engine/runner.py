@@ -1,0 +1,118 @@
+"""The runner: one attempt of one step, in whatever process."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zenml.context import RunningStep, running
+from zenml.engine.owner import this_process
+from zenml.enums import ExecutionStatus
+from zenml.io.filesystem import mounted
+from zenml.materializers.values import artifact_of, read_value, write_value
+from zenml.model.runs import ErrorRecord, StepOutcome
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from zenml.model.deployment import Deployment, StepSpec
+    from zenml.model.runs import ArtifactRecord, Claim, StepTask
+    from zenml.stack import Stack
+    from zenml.steps import BaseStep
+
+LEASE = 60.0
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+
+
+class Runner:
+    """Executes attempts of a deployment's steps in this process.
+
+    Calling it with a task claims the step, reads the inputs, calls the step's function, writes the outputs below the attempt's own
+    prefix, and publishes them with the end of the step in one transaction.
+    """
+
+    def __init__(self, deployment: Deployment, steps: Mapping[str, BaseStep], stack: Stack) -> None:
+        self._deployment = deployment
+        self._steps = steps
+        self._stack = stack
+        self._store = stack.artifact_store
+        self._specs = {step.name: step for step in deployment.steps}
+        self._prefix = f"{self._store.path.rstrip('/')}/runs/{deployment.run_uuid}"
+        self._hooks = stack.step_hooks
+
+    def __call__(self, task: StepTask) -> StepOutcome:
+        """Execute one attempt. What the step raises is recorded and given back; what stops the process is recorded and goes on.
+
+        Raises:
+            StaleAttemptError: the step has ended, or a later attempt owns it.
+        """
+        metadata_store = self._stack.metadata_store
+        claim = metadata_store.start_attempt(
+            task.step_run_id,
+            key=task.key,
+            inputs={name: artifact.id for name, artifact in task.inputs.items()},
+            owner=this_process(),
+            lease_until=time.time() + LEASE,
+        )
+        try:
+            written = self._execute(task, self._specs[task.step], claim)
+            artifacts = metadata_store.complete_attempt(claim, written)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
+            record = error_record(error)
+            metadata_store.fail_attempt(claim, record)
+            return StepOutcome(task, ExecutionStatus.FAILED, error=record, exception=error)
+        except BaseException as error:
+            metadata_store.fail_attempt(claim, error_record(error), status=ExecutionStatus.CANCELLED)
+            raise
+        return StepOutcome(task, ExecutionStatus.COMPLETED, artifacts)
+
+    def _execute(self, task: StepTask, spec: StepSpec, claim: Claim) -> tuple[ArtifactRecord, ...]:
+        step = self._steps[task.step]
+        prefix = f"{self._prefix}/{spec.name}/{claim.number}"
+        uris = {output.name: f"{prefix}/{output.name}" for output in spec.outputs}
+        with ExitStack() as scope:
+            scope.enter_context(running(RunningStep(self._deployment, task, self._stack, uris)))
+            scope.enter_context(mounted(self._store.path, self._store))
+            for component in self._hooks:
+                # Registered before it is prepared: what half a preparation has left is cleaned up as well.
+                scope.callback(component.cleanup_step_run)
+                component.prepare_step_run()
+            values = step.run_entrypoint(self._inputs(step, task), spec.parameters)
+            return tuple(
+                write_value(
+                    output.name,
+                    values.pop(output.name),  # so that a large one is gone when the next is written
+                    uris[output.name],
+                    self._store,
+                    annotation=step.signature.outputs[output.name],
+                    materializers=step.return_materializers.get(output.name, ()),
+                    artifact_type=output.artifact_type,
+                )
+                for output in spec.outputs
+            )
+
+    def _inputs(self, step: BaseStep, task: StepTask) -> dict[str, Any]:
+        raw = step.signature.raw_inputs
+        return {
+            name: artifact_of(record) if name in raw else read_value(record, self._store)
+            for name, record in task.inputs.items()
+        }
+
+
+def error_record(error: BaseException) -> ErrorRecord:
+    """What is kept of an exception: its traceback begins where the framework calls the user's code."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    lines = traceback.format_exception(kind, error, _users_part(error.__traceback__))
+    return ErrorRecord(name, str(error), "".join(lines))
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    frames = trace
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        frames = frames.tb_next
+    return frames or trace
