@@ -16,8 +16,8 @@ import hashlib, numpy as np
 def digest(path):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else None
-array = np.ones({size} // 8)
 {begin}
+array = np.ones({size} // 8)
 np.save("a.npy", array)
 written = digest("a.npy")
 del array
