@@ -18,14 +18,12 @@ def by_hand(length: int, folder: Path) -> float:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("CREATE TABLE step (id INTEGER PRIMARY KEY, status TEXT, uri TEXT, digest TEXT)")
-    value = 0
     started = time.perf_counter()
     for number in range(length):
         connection.execute("INSERT INTO step (status) VALUES ('running')")
-        value += 1
         path = folder / "by_hand" / str(number)
         path.mkdir(parents=True)
-        text = json.dumps(value).encode()
+        text = json.dumps(number + 1).encode()
         with (path / "data.json").open("wb") as file:
             file.write(text)
         connection.execute(
@@ -45,8 +43,8 @@ def main() -> None:
         os.chdir(home)
         logging.getLogger("zenml").addHandler(logging.NullHandler())
 
-        from zenml.pipelines import pipeline  # noqa: PLC0415 - after the configuration's place is set
-        from zenml.steps import step  # noqa: PLC0415
+        from zenml.pipelines import pipeline
+        from zenml.steps import step
 
         @step
         def start() -> int:

@@ -1,4 +1,7 @@
-"""One array of 1 GiB handed through two steps, against writing and reading it with NumPy plus the digests. A process each, for the peak of memory."""
+"""One array of 1 GiB handed through two steps, against writing and reading it with NumPy plus the digests.
+
+A process each, for the peak of memory.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ def interleaved(actions: Mapping[str, Callable[[], object]], *, rounds: int) -> 
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def report(title: str, times: Mapping[str, float], *, against: str, limits: Mapping[str, float] | None = None) -> None:
+def report(
+    title: str, times: Mapping[str, float], *, against: str, limits: Mapping[str, float] | None = None
+) -> None:
     """Print each time and its ratio to that of `against`; `limits` are the ratios that we aim for."""
     print(f"\n{title}")
     for name, seconds in times.items():

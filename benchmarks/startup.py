@@ -31,7 +31,12 @@ def main() -> None:
             },
             rounds=15,
         )
-    report("start-up (a process each)", times, against="bare imports", limits={"zenml --help": 1.5, "zenml stack list": 1.5})
+    report(
+        "start-up (a process each)",
+        times,
+        against="bare imports",
+        limits={"zenml --help": 1.5, "zenml stack list": 1.5},
+    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
-from zenml.pipelines import pipeline
 from zenml.repository import Repository
+
+from zenml.pipelines import pipeline
 from zenml.steps import Output, step
 
 
@@ -21,9 +22,9 @@ def load() -> Output(images=np.ndarray, labels=np.ndarray):
 
 
 @step
-def split(
-    images: np.ndarray, labels: np.ndarray, test_size: float = 0.25
-) -> Output(x_train=np.ndarray, x_test=np.ndarray, y_train=np.ndarray, y_test=np.ndarray):
+def split(images: np.ndarray, labels: np.ndarray, test_size: float = 0.25) -> Output(
+    x_train=np.ndarray, x_test=np.ndarray, y_train=np.ndarray, y_test=np.ndarray
+):
     """Keep some images aside for the evaluation."""
     return tuple(train_test_split(images, labels, test_size=test_size, random_state=0, stratify=labels))
 
@@ -41,7 +42,7 @@ def evaluate(model: ClassifierMixin, x_test: np.ndarray, y_test: np.ndarray) -> 
 
 
 @pipeline
-def digits_pipeline(test_size: float = 0.25, regularization: float = 1.0):
+def digits_pipeline(test_size: float = 0.25, regularization: float = 1.0) -> None:
     """From the data to a model and its accuracy."""
     images, labels = load()
     x_train, x_test, y_train, y_test = split(images, labels, test_size=test_size)

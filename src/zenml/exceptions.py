@@ -1,45 +1,45 @@
 """Every error that the framework raises on purpose.
 
-    ZenMLBaseException
-    ├── DoesNotExistException (KeyError)            a name that nothing has
-    ├── AlreadyExistsException (ValueError)         a name that is taken
-    │   ├── StackExistsError
-    │   ├── StackComponentExistsError
-    │   ├── EntityExistsError
-    │   ├── SecretExistsError
-    │   └── DuplicateRunNameError
-    ├── InUseError (ValueError)                     something else still refers to it
-    ├── InvalidNameError (ValueError)               a name that cannot be one
-    ├── ConfigurationError (ValueError)             settings that cannot be used
-    │   ├── UnreadableFileError                     a file that cannot be read or parsed
-    │   ├── PipelineConfigurationError
-    │   ├── DuplicatedConfigurationError
-    │   └── MissingStepParameterError
-    ├── InitializationException                     `zenml init` where there is a repository already
-    ├── ActiveSettingError                          the active profile or stack does not exist
-    ├── ForbiddenRepositoryAccessError (RuntimeError)
-    ├── StoreError (RuntimeError)                   a database or folder that cannot be used
-    ├── SecretError (ValueError)                    a secret that cannot be kept or resolved
-    ├── StackValidationError                        components that do not fit together
-    ├── ProvisioningError                           resources that cannot be started or stopped
-    ├── IntegrationError                            an integration that cannot be used
-    │   └── MissingPackageError (ImportError)       an optional package that is not installed
-    ├── InterfaceError                              a class or function that breaks its contract
-    │   ├── StackComponentInterfaceError
-    │   │   └── ArtifactStoreInterfaceError
-    │   ├── StepInterfaceError
-    │   ├── StepContextError
-    │   ├── PipelineInterfaceError
-    │   ├── MaterializerInterfaceError
-    │   └── ArtifactInterfaceError
-    ├── ArtifactError                               a stored value that cannot be used
-    │   ├── ArtifactGoneError (FileNotFoundError)
-    │   └── ArtifactCorruptedError
-    ├── RunError (RuntimeError)
-    │   ├── PipelineNotSucceededException
-    │   ├── RunCancelledError
-    │   └── StaleAttemptError                       an attempt that has lost its claim
-    └── (warnings) PickleWarning (UserWarning)
+ZenMLBaseException
+├── DoesNotExistException (KeyError)            a name that nothing has
+├── AlreadyExistsException (ValueError)         a name that is taken
+│   ├── StackExistsError
+│   ├── StackComponentExistsError
+│   ├── EntityExistsError
+│   ├── SecretExistsError
+│   └── DuplicateRunNameError
+├── InUseError (ValueError)                     something else still refers to it
+├── InvalidNameError (ValueError)               a name that cannot be one
+├── ConfigurationError (ValueError)             settings that cannot be used
+│   ├── UnreadableFileError                     a file that cannot be read or parsed
+│   ├── PipelineConfigurationError
+│   ├── DuplicatedConfigurationError
+│   └── MissingStepParameterError
+├── InitializationException                     `zenml init` where there is a repository already
+├── ActiveSettingError                          the active profile or stack does not exist
+├── ForbiddenRepositoryAccessError (RuntimeError)
+├── StoreError (RuntimeError)                   a database or folder that cannot be used
+├── SecretError (ValueError)                    a secret that cannot be kept or resolved
+├── StackValidationError                        components that do not fit together
+├── ProvisioningError                           resources that cannot be started or stopped
+├── IntegrationError                            an integration that cannot be used
+│   └── MissingPackageError (ImportError)       an optional package that is not installed
+├── InterfaceError                              a class or function that breaks its contract
+│   ├── StackComponentInterfaceError
+│   │   └── ArtifactStoreInterfaceError
+│   ├── StepInterfaceError
+│   ├── StepContextError
+│   ├── PipelineInterfaceError
+│   ├── MaterializerInterfaceError
+│   └── ArtifactInterfaceError
+├── ArtifactError                               a stored value that cannot be used
+│   ├── ArtifactGoneError (FileNotFoundError)
+│   └── ArtifactCorruptedError
+├── RunError (RuntimeError)
+│   ├── PipelineNotSucceededException
+│   ├── RunCancelledError
+│   └── StaleAttemptError                       an attempt that has lost its claim
+└── (warnings) PickleWarning (UserWarning)
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class BaseArtifact:
     def __init_subclass__(cls) -> None:
         cls.TYPE_NAME = cls.__name__
 
-    def __init__(self, uri: str, id: int = 0, materializer: str = "", datatype: str = "") -> None:  # noqa: A002 - the name that users know
+    def __init__(self, uri: str, id: int = 0, materializer: str = "", datatype: str = "") -> None:
         self.uri = uri
         self.id = id
         self.materializer = materializer

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from zenml.model.deployment import StepSpec
 from zenml.model.json import canonical
 from zenml.model.runs import ArtifactRecord, CacheKey
+
+if TYPE_CHECKING:
+    from zenml.model.deployment import StepSpec
 
 
 def fixed_parts(step: StepSpec) -> dict[str, str]:

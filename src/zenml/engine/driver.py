@@ -129,7 +129,9 @@ class _Run:
         """Bring every step to its end."""
         caching = any(step.enable_cache for step in self._deployment.steps)
         if caching:
-            self._known.update(self._store.recent_results(self._deployment.pipeline, self._stack.artifact_store.path))
+            self._known.update(
+                self._store.recent_results(self._deployment.pipeline, self._stack.artifact_store.path)
+            )
         with ExitStack() as executors:
             own = executors.enter_context(
                 self._stack.orchestrator.executor(self._deployment, self._stack, self._runner)
@@ -163,7 +165,9 @@ class _Run:
         """Skip what has not ended."""
         self._record_hits()
         # A step that was being executed has recorded its end itself; the store leaves what has ended as it is.
-        self._store.skip_steps({self._ids[name]: reason for name in sorted(self._open, key=self._position.__getitem__)})
+        self._store.skip_steps(
+            {self._ids[name]: reason for name in sorted(self._open, key=self._position.__getitem__)}
+        )
 
     def _task(self, spec: StepSpec) -> StepTask:
         inputs = {name: self._outputs[source.step][source.output] for name, source in spec.inputs.items()}
@@ -223,6 +227,8 @@ class _Run:
                     self._open.discard(dependant)
                     skipped[self._ids[dependant]] = reason
                     self._observer.step_skipped(dependant, reason)
-                    queue.append((dependant, f"it needs the step '{dependant}', which was skipped because of '{name}'"))
+                    queue.append(
+                        (dependant, f"it needs the step '{dependant}', which was skipped because of '{name}'")
+                    )
         if skipped:
             self._store.skip_steps(skipped)

@@ -22,7 +22,9 @@ from zenml.steps import BaseStep
 def main(arguments: Sequence[str] | None = None) -> int:
     """Execute the attempt that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m zenml.engine.entrypoint", description=__doc__)
-    parser.add_argument("--task", required=True, metavar="FILE", help="path or URL of the file that describes the attempt")
+    parser.add_argument(
+        "--task", required=True, metavar="FILE", help="path or URL of the file that describes the attempt"
+    )
     document = read_document(parser.parse_args(arguments).task)
     deployment = Deployment.from_document(document["deployment"])
     root = Path(deployment.source_root)

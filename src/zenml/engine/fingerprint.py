@@ -2,7 +2,8 @@
 
 From the object's syntax tree, every name that it loads is looked up in its module (and in the cells that it closes over), and what
 is found there is followed: functions, classes with their bases, modules, constants. "The project" is every loaded module outside of the
-standard library, the installed packages and this framework. Comments, formatting and docstrings do not count, nor do the decorators of the object itself. A
+standard library, the installed packages and this framework. Comments, formatting and docstrings do not count, nor do
+the decorators of the object itself. A
 constant counts by its value where it is plain data, else by the source of its assignment.
 """
 
@@ -289,12 +290,18 @@ def _plain(node: Any, *, decorators: bool) -> Any:
 
 
 def _is_docstring(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def _plain_data(value: Any) -> str | None:
     """The text of a value that is plain data, the same in every process; None for anything else."""
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)) and type(value).__module__ == "builtins":
+    if value is None or (
+        isinstance(value, (bool, int, float, complex, str, bytes)) and type(value).__module__ == "builtins"
+    ):
         return repr(value)
     kind = type(value)
     if kind in (list, tuple):
@@ -311,7 +318,9 @@ def _plain_data(value: Any) -> str | None:
 
 def _code_text(thing: Any) -> str:
     if inspect.isclass(thing):
-        return "\n".join(f"{k}={_code_text(v)}" for k, v in sorted(vars(thing).items()) if isinstance(v, FunctionType))
+        return "\n".join(
+            f"{k}={_code_text(v)}" for k, v in sorted(vars(thing).items()) if isinstance(v, FunctionType)
+        )
     return _code_object_text(thing.__code__)
 
 

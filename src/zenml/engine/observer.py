@@ -28,7 +28,9 @@ class RunObserver(Protocol):
         """A step is executed from now on."""
         ...
 
-    def step_finished(self, step: str, status: ExecutionStatus, seconds: float, error: ErrorRecord | None) -> None:
+    def step_finished(
+        self, step: str, status: ExecutionStatus, seconds: float, error: ErrorRecord | None
+    ) -> None:
         """A step was executed."""
         ...
 
@@ -59,12 +61,21 @@ class LogObserver:
         """Log the start."""
         logger.info("Step `%s` has started.", step)
 
-    def step_finished(self, step: str, status: ExecutionStatus, seconds: float, error: ErrorRecord | None) -> None:
+    def step_finished(
+        self, step: str, status: ExecutionStatus, seconds: float, error: ErrorRecord | None
+    ) -> None:
         """Log the end, with the error."""
         if error is None:
             logger.info("Step `%s` has finished in %s.", step, duration(seconds))
         else:
-            logger.error("Step `%s` has %s after %s: %s: %s", step, status, duration(seconds), error.type, error.message)
+            logger.error(
+                "Step `%s` has %s after %s: %s: %s",
+                step,
+                status,
+                duration(seconds),
+                error.type,
+                error.message,
+            )
 
     def step_cached(self, step: str) -> None:
         """Log the hit."""

@@ -30,7 +30,7 @@ class StepOperatorExecutor(Executor):
         """Execute the attempt."""
         self._ended.append(self._launch(task))
 
-    def wait(self, timeout: float | None = None) -> list[StepOutcome]:  # noqa: ARG002 - nothing to wait for
+    def wait(self, timeout: float | None = None) -> list[StepOutcome]:
         """What has ended."""
         ended, self._ended = self._ended, []
         return ended
@@ -57,9 +57,13 @@ class StepOperatorExecutor(Executor):
                 str(failure) if failure else "The step's process ended without recording how.",
             )
             store.fail_step(task.step_run_id, error)
-            return StepOutcome(task, ExecutionStatus.FAILED, error=error, exception=failure or RunError(error.message))
+            return StepOutcome(
+                task, ExecutionStatus.FAILED, error=error, exception=failure or RunError(error.message)
+            )
         if recorded.status is ExecutionStatus.COMPLETED:
             return StepOutcome(task, recorded.status, tuple(store.outputs(task.step_run_id).values()))
         error = recorded.error or ErrorRecord("RunError", f"The step has {recorded.status}.")
-        exception = RunError(f"The step '{task.step}' failed in its own process: {error.type}: {error.message}\n{error.traceback}")
+        exception = RunError(
+            f"The step '{task.step}' failed in its own process: {error.type}: {error.message}\n{error.traceback}"
+        )
         return StepOutcome(task, recorded.status, error=error, exception=exception)

@@ -16,7 +16,7 @@ def this_process() -> Owner:
 
 @lru_cache(maxsize=1)  # by number: a forked child is somebody else
 def _identify(pid: int) -> Owner:
-    import psutil  # noqa: PLC0415 - only a process that runs something needs it
+    import psutil
 
     return Owner(
         kind="process",

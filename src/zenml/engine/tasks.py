@@ -38,7 +38,7 @@ def read_document(path: str) -> dict[str, Any]:
     if "://" not in path:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - the same verb as below
             return dict(json.load(file))
-    import fsspec  # noqa: PLC0415 - only for remote stores
+    import fsspec
 
     with fsspec.open(path, "r", encoding="utf-8") as file:
         return dict(json.load(file))

@@ -11,7 +11,8 @@ from typing import IO, Any, Protocol
 class FileSystem(Protocol):
     """What an artifact store can do with the paths below its root.
 
-    Every verb raises `FileNotFoundError` for a path that does not exist, `FileExistsError` where one is in the way, and `PermissionError` for a lack of rights.
+    Every verb raises `FileNotFoundError` for a path that does not exist, `FileExistsError` where one is in the way,
+    and `PermissionError` for a lack of rights.
     """
 
     def open(self, name: str, mode: str = "r") -> IO[Any]:

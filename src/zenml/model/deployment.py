@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from zenml.enums import StackComponentType
 from zenml.exceptions import ConfigurationError
-from zenml.model.json import Document
 from zenml.model.records import ComponentRecord, FlavorRecord
+
+if TYPE_CHECKING:
+    from zenml.enums import StackComponentType
+    from zenml.model.json import Document
 
 VERSION = 1
 """Version of the document's form; a reader refuses a higher one."""
@@ -32,7 +34,8 @@ class OutputSpec:
     """An output that a step declares.
 
     `annotation` is the declared type as text, for people and for the cache key; `materializers` are import paths of the classes
-    that the user chose for it (empty: chosen by the value's type, when it is there); `artifact_type` is the import path of an artifact class, or empty.
+    that the user chose for it (empty: chosen by the value's type, when it is there); `artifact_type` is the import
+    path of an artifact class, or empty.
     """
 
     name: str
@@ -76,7 +79,8 @@ class StackSpec:
 class Deployment:
     """A compiled pipeline: what will run, in which order, with what, and where.
 
-    `steps` are in topological order; independent ones stand in the order in which the pipeline calls them. `source_root` is the folder that the sources are
+    `steps` are in topological order; independent ones stand in the order in which the pipeline calls them.
+    `source_root` is the folder that the sources are
     relative to. `requirements` are those of the pipeline: pip requirement lines.
     """
 
@@ -153,7 +157,9 @@ class Deployment:
             stack=StackSpec(
                 name=stack["name"],
                 components={component.type: component for component in components},
-                flavors=tuple(FlavorRecord.from_document(key, value) for key, value in stack["flavors"].items()),
+                flavors=tuple(
+                    FlavorRecord.from_document(key, value) for key, value in stack["flavors"].items()
+                ),
             ),
         )
 

@@ -24,9 +24,7 @@ def check_name(name: object, what: str) -> str:
     elif len(name) > _LONGEST:
         reason = f"it has {len(name)} characters, {_LONGEST} is the most"
     elif not _ALLOWED.match(name):
-        reason = (
-            "it must begin with a letter, a digit or an underscore and go on with letters, digits, blanks and any of _ . : @ + = -"
-        )
+        reason = "it must begin with a letter, a digit or an underscore and go on with letters, digits, blanks and any of _ . : @ + = -"
     elif name[-1] in " .":
         reason = "it ends with a blank or a dot"
     else:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 from zenml.enums import StackComponentType
-from zenml.model.json import Document
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from zenml.model.json import Document
 
 
 class Record(Protocol):
@@ -32,7 +36,7 @@ class Record(Protocol):
         ...
 
     @classmethod
-    def from_document(cls: type[R], key: str, document: Document) -> R:
+    def from_document(cls, key: str, document: Document) -> Self:
         """The record of that key and content."""
         ...
 
@@ -132,7 +136,8 @@ class StackRecord:
 class FlavorRecord:
     """A flavor: the import path of a component class, "package.module.Class".
 
-    `integration` names the integration that brings it; it is empty for built-in and custom flavors. Only custom flavors are kept in a profile.
+    `integration` names the integration that brings it; it is empty for built-in and custom flavors. Only custom
+    flavors are kept in a profile.
     """
 
     KIND: ClassVar[str] = "flavors"

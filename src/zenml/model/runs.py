@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from zenml.enums import ExecutionStatus
+if TYPE_CHECKING:
+    from zenml.enums import ExecutionStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def manifest_digest(files: Iterable[FileEntry]) -> str:
 class ArtifactRecord:
     """A stored value.
 
-    `id` and `producer` (the step run that wrote it) are 0 until the metadata store has recorded it. `store` is the root of the artifact store that
+    `id` and `producer` (the step run that wrote it) are 0 until the metadata store has recorded it. `store` is the
+    root of the artifact store that
     holds it; `uri` lies below. `artifact_type`, `data_type` and `materializer` are import paths.
     """
 

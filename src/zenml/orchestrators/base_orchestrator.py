@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Executor(ABC):
     """Executes attempts of steps for one run.
 
-    The engine's driver submits a task when everything that it waits for has ended and fewer than `slots` are under way, then waits; it calls
+    The engine's driver submits a task when everything that it waits for has ended and fewer than `slots` are under
+    way, then waits; it calls
     every method from one thread. An attempt that was submitted is reported by `wait` exactly once, whatever happens to it. A context
     manager: leaving it ends what still runs.
     """
@@ -54,7 +55,10 @@ class Executor(ABC):
 
 
 StepRunner = Callable[["StepTask"], "StepOutcome"]
-"""Runs one attempt in this process, with the engine's runner: records start and end, reads inputs, publishes outputs; never raises for a failing step."""
+"""Runs one attempt in this process, with the engine's runner.
+
+Records start and end, reads inputs, publishes outputs; never raises for a failing step.
+"""
 
 
 class BaseOrchestrator(StackComponent):
@@ -78,7 +82,8 @@ class BaseOrchestrator(StackComponent):
     @abstractmethod
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
         """An executor for the run of `deployment`. `run_step` executes an attempt in this process; executors elsewhere start
-        `python -m zenml.engine.entrypoint` there, which needs the deployment alone."""
+        `python -m zenml.engine.entrypoint` there, which needs the deployment alone.
+        """
 
 
 class InProcessExecutor(Executor):
@@ -92,7 +97,7 @@ class InProcessExecutor(Executor):
         """Execute the attempt."""
         self._ended.append(self._run_step(task))
 
-    def wait(self, timeout: float | None = None) -> list[StepOutcome]:  # noqa: ARG002 - nothing to wait for
+    def wait(self, timeout: float | None = None) -> list[StepOutcome]:
         """What has ended."""
         ended, self._ended = self._ended, []
         return ended

@@ -16,6 +16,6 @@ class LocalOrchestrator(BaseOrchestrator):
 
     FLAVOR: ClassVar[str] = "local"
 
-    def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:  # noqa: ARG002 - not needed here
+    def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
         """An executor in this process."""
         return InProcessExecutor(run_step)

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 
 from zenml.enums import Reach, StackComponentType
-from zenml.exceptions import ConfigurationError, ProvisioningError, SecretError, StackComponentInterfaceError, nearest
+from zenml.exceptions import (
+    ConfigurationError,
+    ProvisioningError,
+    SecretError,
+    StackComponentInterfaceError,
+    nearest,
+)
 from zenml.model.names import check_name
 from zenml.model.records import ComponentRecord
 from zenml.secret.references import Lookup, has_reference, resolve
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from typing_extensions import Self
 
     from zenml.stack.stack import Stack
@@ -39,8 +45,10 @@ class StackComponent(BaseModel, ABC):
     """A configured part of a stack.
 
     A flavor is a subclass of one of the base classes (`BaseArtifactStore` ...) that sets `FLAVOR` and declares its configuration as
-    pydantic fields. A component does not change; names of attributes that begin with `_` are not part of its configuration. A field may hold references to
-    secrets and environment variables, `{{name.key}}` and `{{env.X}}`: they are kept as they are and resolved whenever the attribute is read. The smallest flavor:
+    pydantic fields. A component does not change; names of attributes that begin with `_` are not part of its
+    configuration. A field may hold references to
+    secrets and environment variables, `{{name.key}}` and `{{env.X}}`: they are kept as they are and resolved whenever
+    the attribute is read. The smallest flavor:
 
         class Printer(BaseAlerter):
             FLAVOR: ClassVar[str] = "printer"
@@ -54,7 +62,9 @@ class StackComponent(BaseModel, ABC):
         StackComponentInterfaceError: the class sets no TYPE or FLAVOR.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
 
     name: str
     uuid: UUID = Field(default_factory=uuid4)
@@ -153,8 +163,13 @@ class StackComponent(BaseModel, ABC):
         """What the component demands of its stack."""
         return None
 
-    def prepare_pipeline_deployment(self, pipeline: Any, stack: Stack, runtime_configuration: dict[str, Any]) -> None:
-        """Called first in a run, before compiling, with the arguments of `pipeline.run(...)`, which may be changed. Must have no side effects elsewhere."""
+    def prepare_pipeline_deployment(
+        self, pipeline: Any, stack: Stack, runtime_configuration: dict[str, Any]
+    ) -> None:
+        """Called first in a run, before compiling, with the arguments of `pipeline.run(...)`, which may be changed.
+
+        Must have no side effects elsewhere.
+        """
 
     def prepare_pipeline_run(self) -> None:
         """Called where the run is started, when it is registered."""
@@ -224,11 +239,11 @@ class StackComponent(BaseModel, ABC):
             SecretError: a secret field holds a literal: only references are ever kept.
         """
         if literals := self.literal_secrets():
-            fields = ", ".join(sorted(literals))
+            fields = sorted(literals)
             raise SecretError(
-                f"The {self.TYPE.display} '{self.name}' holds a secret in clear in: {fields}. Register the value with "
-                f"`zenml secret register {self.name} --{sorted(literals)[0]}=...` and set the field to "
-                f"'{{{{{self.name}.{sorted(literals)[0]}}}}}'."
+                f"The {self.TYPE.display} '{self.name}' holds a secret in clear in: {', '.join(fields)}. Register the value with "
+                f"`zenml secret register {self.name} --{fields[0]}=...` and set the field to "
+                f"'{{{{{self.name}.{fields[0]}}}}}'."
             )
         return ComponentRecord(
             type=self.TYPE,
@@ -243,8 +258,14 @@ class StackComponent(BaseModel, ABC):
         """The fields other than name and uuid as JSON data; references stay references, a field left at None is left out."""
         plain = self.model_dump(mode="json", exclude={"name", "uuid", *self._referring})
         model = type(self).model_fields
-        fields = {name: plain.get(name, self.__dict__[name]) for name in model if name not in ("name", "uuid")}
-        return {k: v for k, v in fields.items() if v is not None or model[k].get_default(call_default_factory=True) is not None}
+        fields = {
+            name: plain.get(name, self.__dict__[name]) for name in model if name not in ("name", "uuid")
+        }
+        return {
+            k: v
+            for k, v in fields.items()
+            if v is not None or model[k].get_default(call_default_factory=True) is not None
+        }
 
     @classmethod
     def from_record(cls, record: ComponentRecord) -> Self:
@@ -264,7 +285,7 @@ class StackComponent(BaseModel, ABC):
     def bound(self, lookup: Lookup) -> Self:
         """A copy whose references to secrets are resolved with `lookup`."""
         copy = self.model_copy()
-        copy._lookup = lookup
+        copy._lookup = lookup  # noqa: SLF001  a copy of its own
         return copy
 
     def _resolved(self, name: str, value: Any) -> Any:
@@ -273,7 +294,9 @@ class StackComponent(BaseModel, ABC):
         try:
             return TypeAdapter(Annotated[field.annotation, field]).validate_python(resolved)
         except ValidationError as error:
-            reasons = "; ".join(detail["msg"] for detail in error.errors(include_input=False, include_url=False))
+            reasons = "; ".join(
+                detail["msg"] for detail in error.errors(include_input=False, include_url=False)
+            )
             raise ConfigurationError(
                 f"What {value!r} refers to cannot be the {name} of the {self.TYPE.display} '{self.__dict__['name']}': {reasons}."
             ) from None
@@ -285,7 +308,9 @@ class StackComponent(BaseModel, ABC):
         )
 
     def _unsupported(self, action: str) -> str:
-        return f"The {self.TYPE.display} '{self.name}' of flavor '{self.FLAVOR}' has no resources to {action}."
+        return (
+            f"The {self.TYPE.display} '{self.name}' of flavor '{self.FLAVOR}' has no resources to {action}."
+        )
 
     @classmethod
     def _mistakes(cls, name: object, error: ValidationError) -> str:
@@ -294,7 +319,9 @@ class StackComponent(BaseModel, ABC):
         for detail in error.errors(include_url=False, include_input=False):
             field = ".".join(str(part) for part in detail["loc"]) or "configuration"
             if detail["type"] == "extra_forbidden":
-                reason = f"the flavor '{cls.FLAVOR}' has no such field.{nearest(field, known - {'name', 'uuid'})}"
+                reason = (
+                    f"the flavor '{cls.FLAVOR}' has no such field.{nearest(field, known - {'name', 'uuid'})}"
+                )
             elif detail["type"] == "missing":
                 reason = "is required, but it is not given."
             else:

@@ -41,7 +41,9 @@ _BUILT_IN: dict[StackComponentType, dict[str, str]] = {
         "gitlab": "zenml.container_registries.gitlab_container_registry.GitLabContainerRegistry",
     },
     _T.DATA_VALIDATOR: {"local": "zenml.data_validators.local_data_validator.LocalDataValidator"},
-    _T.EXPERIMENT_TRACKER: {"local": "zenml.experiment_trackers.local_experiment_tracker.LocalExperimentTracker"},
+    _T.EXPERIMENT_TRACKER: {
+        "local": "zenml.experiment_trackers.local_experiment_tracker.LocalExperimentTracker"
+    },
     _T.FEATURE_STORE: {"local": "zenml.feature_stores.local_feature_store.LocalFeatureStore"},
     _T.METADATA_STORE: {
         "sqlite": "zenml.metadata_stores.sqlite_metadata_store.SQLiteMetadataStore",
@@ -77,7 +79,9 @@ def built_in_flavors(type_: StackComponentType) -> list[FlavorRecord]:
 def all_flavors(type_: StackComponentType, custom: Iterable[FlavorRecord] = ()) -> list[FlavorRecord]:
     """The flavors of a type: built-in ones, those of integrations, custom ones. Imports none of them."""
     found = built_in_flavors(type_)
-    found += [flavor for integration in integrations() for flavor in integration.flavors if flavor.type == type_]
+    found += [
+        flavor for integration in integrations() for flavor in integration.flavors if flavor.type == type_
+    ]
     found += [flavor for flavor in custom if flavor.type == type_]
     return found
 
@@ -126,13 +130,14 @@ def check_flavor_class(class_: Any, source: str, type_: StackComponentType | Non
     Raises:
         StackComponentInterfaceError: it cannot; the message says what is missing.
     """
-    from zenml.stack.component import StackComponent  # noqa: PLC0415 - pydantic is not loaded to list names
+    from zenml.stack.component import StackComponent
 
     if not inspect.isclass(class_) or not issubclass(class_, StackComponent):
         raise StackComponentInterfaceError(
-            f"{source!r} is no stack component: a flavor is a subclass of one of the base classes, such as zenml.artifact_stores.BaseArtifactStore."
+            f"{source!r} is no stack component: a flavor is a subclass of one of the base classes, such as "
+            f"zenml.artifact_stores.BaseArtifactStore."
         )
-    if not hasattr(class_, "TYPE") or (type_ is not None and class_.TYPE != type_):
+    if not hasattr(class_, "TYPE") or (type_ is not None and type_ != class_.TYPE):
         expected = _BASES[type_] if type_ else "one of the base classes"
         actual = f"a {class_.TYPE.display}" if hasattr(class_, "TYPE") else "a component without TYPE"
         raise StackComponentInterfaceError(f"{source!r} is {actual}; expected a subclass of {expected}.")
@@ -140,9 +145,13 @@ def check_flavor_class(class_: Any, source: str, type_: StackComponentType | Non
     if not issubclass(class_, base):
         raise StackComponentInterfaceError(f"{source!r} must be a subclass of {_BASES[class_.TYPE]}.")
     if not getattr(class_, "FLAVOR", None):
-        raise StackComponentInterfaceError(f'{source!r} must set the class variable FLAVOR: ClassVar[str] = "my_flavor".')
+        raise StackComponentInterfaceError(
+            f'{source!r} must set the class variable FLAVOR: ClassVar[str] = "my_flavor".'
+        )
     if abstract := sorted(getattr(class_, "__abstractmethods__", ())):
-        raise StackComponentInterfaceError(f"{source!r} is abstract: it must implement {', '.join(abstract)}.")
+        raise StackComponentInterfaceError(
+            f"{source!r} is abstract: it must implement {', '.join(abstract)}."
+        )
 
 
 def import_class(source: str, root: Path | None = None) -> Any:
@@ -155,7 +164,9 @@ def import_class(source: str, root: Path | None = None) -> Any:
             return getattr(import_module(module), name)
         except AttributeError as error:
             if error.obj is sys.modules.get(module):
-                raise ImportError(f"the module {module!r} has no {name!r}{nearest(name, dir(error.obj)).rstrip()}") from error
+                raise ImportError(
+                    f"the module {module!r} has no {name!r}{nearest(name, dir(error.obj)).rstrip()}"
+                ) from error
             raise ImportError(f"{type(error).__name__} while importing {module!r}: {error}") from error
         except ImportError:
             raise

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from zenml.exceptions import IntegrationError
-from zenml.model.records import FlavorRecord
+
+if TYPE_CHECKING:
+    from zenml.model.records import FlavorRecord
 
 GROUP = "zenml.integrations"
 """The entry-point group in which other distributions name their manifests."""
@@ -19,7 +22,8 @@ GROUP = "zenml.integrations"
 class Integration:
     """What an integration brings. Making one imports nothing.
 
-    `requirements` are pip requirements; `flavors` name classes by import path; `materializers` maps the import path of a type ("pandas.DataFrame" as
+    `requirements` are pip requirements; `flavors` name classes by import path; `materializers` maps the import path
+    of a type ("pandas.DataFrame" as
     "pandas.core.frame.DataFrame": module and qualified name of the class) to that of its materializer.
     """
 
@@ -31,7 +35,7 @@ class Integration:
     @property
     def is_installed(self) -> bool:
         """Whether a distribution for each requirement is installed, of whatever version."""
-        from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 - slow to import
+        from importlib.metadata import PackageNotFoundError, distribution
 
         try:
             for requirement in self.requirements:
@@ -55,7 +59,7 @@ def integrations() -> tuple[Integration, ...]:
     Raises:
         IntegrationError: an entry point cannot be loaded, or is no Integration.
     """
-    from importlib.metadata import entry_points  # noqa: PLC0415 - scanning the installed distributions is slow
+    from importlib.metadata import entry_points
 
     found = list(built_in_integrations())
     for entry_point in entry_points(group=GROUP):
@@ -63,11 +67,13 @@ def integrations() -> tuple[Integration, ...]:
             manifest = entry_point.load()
         except Exception as error:
             raise IntegrationError(
-                f"The integration {entry_point.name!r} ({entry_point.value}) cannot be loaded: {error}. Update or uninstall the distribution that brings it."
+                f"The integration {entry_point.name!r} ({entry_point.value}) cannot be loaded: {error}. Update or "
+                f"uninstall the distribution that brings it."
             ) from error
         if not isinstance(manifest, Integration):
             raise IntegrationError(
-                f"The entry point {entry_point.name!r} ({entry_point.value}) of the group {GROUP!r} is a {type(manifest).__name__}; expected a zenml.stack.Integration."
+                f"The entry point {entry_point.name!r} ({entry_point.value}) of the group {GROUP!r} is a "
+                f"{type(manifest).__name__}; expected a zenml.stack.Integration."
             )
         found.append(manifest)
     return tuple(found)

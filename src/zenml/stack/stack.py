@@ -81,7 +81,9 @@ class Stack:
         self._secrets: dict[str, dict[str, str]] = {}
         self._components = {type_: self._bound(type_, component) for type_, component in given.items()}
         if missing := [type_.display for type_ in _ORDER if type_.required and type_ not in self._components]:
-            raise StackValidationError(f"The stack '{name}' has no {' and no '.join(missing)}: every stack needs one.")
+            raise StackValidationError(
+                f"The stack '{name}' has no {' and no '.join(missing)}: every stack needs one."
+            )
 
     @classmethod
     def from_components(cls, name: str, components: Mapping[StackComponentType, StackComponent]) -> Self:
@@ -185,7 +187,7 @@ class Stack:
 
     def requirements(self, exclude_components: Iterable[StackComponentType] = ()) -> set[str]:
         """Pip requirements of the components and of the integrations that they come from."""
-        from zenml.stack.integrations import integrations  # noqa: PLC0415 - scans the installed distributions
+        from zenml.stack.integrations import integrations
 
         excluded = set(exclude_components)
         found: set[str] = set()
@@ -307,7 +309,8 @@ class Stack:
         reference = f"{{{{{name}.{key}}}}}"
         if self.secrets_manager is None:
             raise SecretError(
-                f"The stack '{self.name}' has no secrets manager that could resolve '{reference}': add one with `zenml stack update {self.name} --secrets_manager NAME`."
+                f"The stack '{self.name}' has no secrets manager that could resolve '{reference}': add one with "
+                f"`zenml stack update {self.name} --secrets_manager NAME`."
             )
         if name not in self._secrets:
             try:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from zenml.enums import StackComponentType
 from zenml.exceptions import StackValidationError
 
 if TYPE_CHECKING:
+    from zenml.enums import StackComponentType
     from zenml.stack.stack import Stack
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from zenml.exceptions import (
     DoesNotExistException,
@@ -25,8 +25,10 @@ from zenml.exceptions import (
     StackExistsError,
     nearest,
 )
-from zenml.model.json import Document
 from zenml.model.records import Record
+
+if TYPE_CHECKING:
+    from zenml.model.json import Document
 
 R = TypeVar("R", bound=Record)
 
@@ -141,5 +143,7 @@ class Collection(Generic[R]):
     def _what(self, within: str) -> str:
         display = self._record.DISPLAY
         if within:
-            display = within.replace("_", " ") + ("" if self._record.KIND == "stack_components" else f" {display}")
+            display = within.replace("_", " ") + (
+                "" if self._record.KIND == "stack_components" else f" {display}"
+            )
         return display[0].upper() + display[1:]
