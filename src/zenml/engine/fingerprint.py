@@ -268,13 +268,9 @@ class _Plain(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> ast.AST:
         node = self.generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(node, (*_definitions, ast.Module)) and body and _is_docstring(body[0]):
-            node.body = body[1:] or [ast.Pass()]
+        if isinstance(node, _Definition | ast.Module) and node.body and _is_docstring(node.body[0]):
+            node.body = node.body[1:] or [ast.Pass()]
         return node
-
-
-_definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def _plain(node: Any, *, decorators: bool) -> Any:
@@ -284,7 +280,7 @@ def _plain(node: Any, *, decorators: bool) -> Any:
     if isinstance(node, ast.Module):
         return plain
     definition = plain.body[0]
-    if not decorators and isinstance(definition, _definitions):
+    if not decorators and isinstance(definition, _Definition):
         definition.decorator_list = []
     return definition
 

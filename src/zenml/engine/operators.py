@@ -47,8 +47,8 @@ class StepOperatorExecutor(Executor):
                 requirements=sorted({*self._deployment.requirements, *self._stack.requirements()}),
                 entrypoint_command=[sys.executable, "-m", "zenml.engine.entrypoint", "--task", path],
             )
-        except Exception as error:  # noqa: BLE001 - an operator that fails is the step's outcome
-            failure = error
+        except Exception as raised:  # noqa: BLE001  an operator that fails is the step's outcome
+            failure = raised
         store = self._stack.metadata_store
         recorded = store.step(task.step_run_id)
         if not recorded.status.is_finished:

@@ -81,8 +81,10 @@ class BaseOrchestrator(StackComponent):
 
     @abstractmethod
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
-        """An executor for the run of `deployment`. `run_step` executes an attempt in this process; executors elsewhere start
-        `python -m zenml.engine.entrypoint` there, which needs the deployment alone.
+        """An executor for the run of `deployment`.
+
+        `run_step` executes an attempt in this process; executors elsewhere start `python -m zenml.engine.entrypoint`
+        there, which needs the deployment alone.
         """
 
 

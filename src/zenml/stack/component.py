@@ -292,7 +292,8 @@ class StackComponent(BaseModel, ABC):
         resolved = resolve(value, self._lookup or self._no_lookup)
         field = type(self).model_fields[name]
         try:
-            return TypeAdapter(Annotated[field.annotation, field]).validate_python(resolved)
+            adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type]  # built at run time
+            return adapter.validate_python(resolved)
         except ValidationError as error:
             reasons = "; ".join(
                 detail["msg"] for detail in error.errors(include_input=False, include_url=False)
