@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from zenml.artifacts import BaseArtifact, DataArtifact
 from zenml.exceptions import MaterializerInterfaceError
 
 
+class Definitions:
+    """The materializers that were defined in this process, by the types that they handle; the last one for a type counts."""
+
+    def __init__(self) -> None:
+        self.materializers: dict[type[Any], type[BaseMaterializer]] = {}
+        self.listeners: list[Callable[[], None]] = []
+
+    def add(self, materializer: type[BaseMaterializer]) -> None:
+        """Make a materializer known, except those of the framework: a table names them."""
+        if not materializer.__module__.startswith("zenml."):
+            self.materializers.update(dict.fromkeys(materializer.ASSOCIATED_TYPES, materializer))
+            for listener in self.listeners:
+                listener()
+
+
+defined = Definitions()
+
+
 class BaseMaterializer:
     """Reads and writes values of `ASSOCIATED_TYPES` as files below `self.artifact.uri`, with `zenml.io.fileio`.
 
-    The folder exists when `handle_return` is called; it is this attempt's own, and nobody sees its files before the step has ended. What it writes
+    The folder exists when `handle_return` is called; it is this attempt's own, and nobody sees its files before the
+    step has ended. What it writes
     must depend on the value alone: equal values, equal bytes. When `handle_input` is called, the files are verified
     to be those that were written. Defining a subclass makes it known for its types (not for built-in ones, which keep theirs:
     choose it there by `step.with_return_materializers`). The smallest one:
@@ -49,6 +69,7 @@ class BaseMaterializer:
                 f"ASSOCIATED_ARTIFACT_TYPES of the materializer {cls.__name__!r} must be classes of zenml.artifacts; "
                 f"they are {cls.ASSOCIATED_ARTIFACT_TYPES!r}."
             )
+        defined.add(cls)
 
     def handle_input(self, data_type: type[Any]) -> Any:
         """Read the value. `data_type` is the type that the reader asks for, or the recorded one.

@@ -1,0 +1,24 @@
+"""Materializers: how values become files, and files values."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from zenml.materializers.base_materializer import BaseMaterializer
+
+if TYPE_CHECKING:
+    from zenml.materializers.built_in_materializer import BuiltInMaterializer as BuiltInMaterializer
+
+__all__ = ["BaseMaterializer", "BuiltInMaterializer"]
+
+# Loaded when they are first used: most need a library of their own.
+_LAZY = {
+    "BuiltInMaterializer": "zenml.materializers.built_in_materializer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'zenml.materializers' has no attribute {name!r}")

@@ -1,0 +1,89 @@
+"""Import paths of classes, as artifacts are recorded with them."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from zenml.context import running_step
+
+
+def import_path(class_: type[Any]) -> str:
+    """The path that a class is found by: "package.module.Class".
+
+    The main module goes by the name that it has for whoever imports it: that of its file, relative to the source root of the running step, else to its folder.
+    """
+    if class_ is NoneType:  # its own idea of where it lives is wrong
+        return "types.NoneType"
+    module = class_.__module__
+    return f"{_main_name() if module == '__main__' else module}.{class_.__qualname__}"
+
+
+@lru_cache(maxsize=1024)
+def class_at(path: str) -> Any:
+    """The class of that import path. Raises ImportError."""
+    parts = path.split(".")
+    if "<locals>" in parts:
+        raise ImportError(f"{path!r} is defined inside a function, where nothing else can import it from")
+    for length in range(len(parts) - 1, 0, -1):
+        module = _module(".".join(parts[:length]))
+        if module is None:
+            continue
+        found = module
+        for name in parts[length:]:
+            try:
+                found = getattr(found, name)
+            except AttributeError:
+                raise ImportError(f"there is no {'.'.join(parts[length:])!r} in the module {module.__name__!r}") from None
+        return found
+    raise ImportError(f"there is no module for {path!r}")
+
+
+def is_importable(class_: type[Any]) -> bool:
+    """Whether another process can import the class by its path, as far as this one can tell."""
+    if class_.__module__ == "__main__" and _main_file() is None:
+        return False
+    try:
+        return class_at(import_path(class_)) is class_
+    except ImportError:
+        return False
+
+
+def _module(name: str) -> Any:
+    main = _main_file()
+    if main is not None and main.with_suffix("").parts[-name.count(".") - 1 :] == tuple(name.split(".")):
+        return sys.modules["__main__"]
+    if name in sys.modules:
+        return sys.modules[name]
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            return None
+        raise
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ImportError(f"{type(error).__name__} while importing {name!r}: {error}") from error
+
+
+def _main_file() -> Path | None:
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return Path(file).resolve() if file else None
+
+
+def _main_name() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None:
+        return str(spec.name)
+    file = _main_file()
+    if file is None:
+        return "__main__"
+    step = running_step()
+    root = Path(step.deployment.source_root) if step is not None and step.deployment.source_root else file.parent
+    relative = file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
+    return ".".join(relative.with_suffix("").parts)

@@ -1,0 +1,49 @@
+"""The last resort: a pickle."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar
+
+from zenml.exceptions import MaterializerInterfaceError, PickleWarning
+from zenml.io import fileio
+from zenml.materializers.base_materializer import BaseMaterializer
+
+_NAME = "data.cloudpickle"
+
+
+class CloudpickleMaterializer(BaseMaterializer):
+    """Anything, as a pickle in `data.cloudpickle`: it can be read only where the libraries are that it was written with, and reading it executes what it holds."""
+
+    ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (object,)
+    PICKLES: ClassVar[bool] = True
+
+    def handle_input(self, data_type: type[Any]) -> Any:
+        """Read the value."""
+        import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415 - the last resort is seldom needed
+
+        super().handle_input(data_type)
+        with fileio.open(f"{self.artifact.uri}/{_NAME}", "rb") as file:
+            return cloudpickle.load(file)
+
+    def handle_return(self, data: Any) -> None:
+        """Write the value."""
+        import cloudpickle  # noqa: PLC0415 - the last resort is seldom needed
+
+        kind = f"{type(data).__module__}.{type(data).__qualname__}"
+        warnings.warn(
+            PickleWarning(
+                f"A value of type {kind} is stored as a pickle: no safer format is known for it, and it may not be readable with "
+                "other versions of its libraries. Define a materializer for the type (zenml.materializers.base_materializer.BaseMaterializer)."
+            ),
+            stacklevel=2,
+        )
+        with fileio.open(f"{self.artifact.uri}/{_NAME}", "wb") as file:
+            try:
+                # A fixed protocol: equal values, equal bytes, whatever the Python that writes them.
+                cloudpickle.dump(data, file, protocol=5)
+            except Exception as error:
+                raise MaterializerInterfaceError(
+                    f"A value of type {kind} cannot be stored: it cannot be pickled ({error}), and no materializer is known for it. "
+                    "Return what it was made from, or define a materializer for the type."
+                ) from error
