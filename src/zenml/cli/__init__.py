@@ -1,0 +1,5 @@
+"""The command line: `zenml`."""
+
+from zenml.cli.root import main
+
+__all__ = ["main"]

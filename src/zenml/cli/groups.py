@@ -1,0 +1,137 @@
+"""Groups whose commands are imported when they are used, and commands that take free `--field=value` options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zenml.exceptions import ZenMLBaseException
+
+INTERRUPTED = 130
+"""Exit code of a command that was stopped with Ctrl-C: 128 + SIGINT."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command that is not imported yet: the heading it stands under, its help in a line, and what imports it."""
+
+    heading: str
+    help: str
+    load: Callable[[], click.Command]
+
+
+class Group(click.Group):
+    """A group that shows its help when it is called without a command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, or show the help."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
+class LazyGroup(Group):
+    """A group that lists its commands without importing them."""
+
+    def __init__(self, *args: Any, entries: Mapping[str, Entry], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._entries = entries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in the order of their headings."""
+        return list(self._entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        entry = self._entries.get(cmd_name)
+        return None if entry is None else entry.load()
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands under their headings."""
+        headings: dict[str, list[tuple[str, str]]] = {}
+        for name, entry in self._entries.items():
+            headings.setdefault(entry.heading, []).append((name, entry.help))
+        widest = max(map(len, self._entries), default=0)
+        for heading, rows in headings.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(widest), help) for name, help in rows])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; whatever the framework or the system refuses is a message, not a traceback."""
+        try:
+            return super().invoke(ctx)
+        except ZenMLBaseException as error:
+            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise click.ClickException(str(error)) from error
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("\nAborted!", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+class FieldsCommand(click.Command):
+    """A command that takes any `--field=value` or `--field value` beside its own options, as the parameter `fields`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the free options out, then parse the rest."""
+        own = {
+            dashed(name): parameter
+            for parameter in self.get_params(ctx)
+            if isinstance(parameter, click.Option)
+            for name in (*parameter.opts, *parameter.secondary_opts)
+            if name.startswith("--")
+        }
+        rest: list[str] = []
+        fields: dict[str, str] = {}
+        tokens = iter(args)
+        for token in tokens:
+            name, equals, value = token.partition("=")
+            if token == "--":
+                rest += [token, *tokens]
+            elif not token.startswith("--"):
+                rest.append(token)
+            elif (option := own.get(dashed(name))) is not None:
+                rest.append(token)
+                if not equals and isinstance(option, click.Option) and not option.is_flag:
+                    rest += [following for following in [next(tokens, None)] if following is not None]
+            else:
+                self._take(ctx, fields, name, value if equals else next(tokens, None))
+        remaining = super().parse_args(ctx, rest)
+        ctx.params["fields"] = fields
+        return remaining
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Show that fields are taken."""
+        return [*super().collect_usage_pieces(ctx), "[--FIELD=VALUE]..."]
+
+    def _take(self, ctx: click.Context, fields: dict[str, str], option: str, value: str | None) -> None:
+        name = option[2:].replace("-", "_")
+        if not name.isidentifier():
+            raise click.UsageError(f"{option!r} is no option: write --field=value or --field value.", ctx)
+        if value is None or (value.startswith("--") and len(value) > 2):  # noqa: PLR2004 - more than the dashes
+            raise click.UsageError(f"Option '{option}' requires a value: {option}=VALUE.", ctx)
+        if name in fields:
+            raise click.UsageError(f"Option '{option}' is given twice.", ctx)
+        fields[name] = _content(ctx, option, value)
+
+
+def dashed(name: str) -> str:
+    """The name of an option or a command, in the one of the two accepted spellings that is shown."""
+    return name.replace("_", "-")
+
+
+def _content(ctx: click.Context, option: str, value: str) -> str:
+    """The value itself, or with `@path` what the file holds; `@@x` stands for `@x`."""
+    if value.startswith("@@") or not value.startswith("@"):
+        return value[1:] if value.startswith("@@") else value
+    try:
+        return Path(value[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"Option '{option}': {value[1:]!r} cannot be read: {error}.", ctx) from None
