@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from stat import S_ISLNK
 from typing import TYPE_CHECKING, ClassVar
 
 from zenml.artifact_stores.base_artifact_store import BaseArtifactStore
@@ -27,8 +28,6 @@ class LocalArtifactStore(BaseArtifactStore):
     FLAVOR: ClassVar[str] = "local"
     SUPPORTED_SCHEMES: ClassVar[set[str]] = {""}
 
-    _checked: str | None = None
-
     @classmethod
     def usable_path(cls, path: str) -> str:
         """The absolute path. Raises ArtifactStoreInterfaceError for a URL or an empty path."""
@@ -51,22 +50,31 @@ class LocalArtifactStore(BaseArtifactStore):
         """Every process that sees the folder."""
         return Reach.HOST
 
-    def _connect(self) -> FileSystem:
+    @property
+    def _files(self) -> FileSystem:
         return _FILES
 
     def _inside(self, path: str, *, write: bool = False) -> str:
         name = super()._inside(path, write=write)
         if write:
-            # A link in the last place is replaced or removed itself, unless it is a folder.
-            self._check_links(name if os.path.isdir(name) else os.path.dirname(name), name)
+            self._check_links(name)
         return name
 
-    def _check_links(self, folder: str, name: str) -> None:
-        if folder == self._checked:
+    def _check_links(self, name: str) -> None:
+        root = self.path
+        end = len(root)
+        while end >= 0:
+            end = name.find("/", end + 1)
+            part = name if end < 0 else name[:end]
+            try:
+                if S_ISLNK(os.lstat(part).st_mode):
+                    break
+            except OSError:
+                return
+        else:
             return
-        root, real = os.path.realpath(self.path), os.path.realpath(folder)
-        if real != root and not real.startswith(f"{root}/") and name != self.path:
+        real, outside = os.path.realpath(name), os.path.realpath(root)
+        if real != outside and not real.startswith(f"{outside}/"):
             raise ArtifactStoreInterfaceError(
                 f"{name!r} leads out of the artifact store '{self.name}' by a symbolic link, to {real!r}: nothing is written there."
             )
-        self._checked = folder
