@@ -18,6 +18,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -131,9 +132,11 @@ def _imported_inside(node: ast.AST, module: str) -> Iterator[str]:
         elif isinstance(child, ast.ImportFrom):
             name = "." * child.level + (child.module or "")
             try:
-                yield importlib.util.resolve_name(name, package) if child.level else name
-            except ImportError:
+                source = importlib.util.resolve_name(name, package) if child.level else name
+            except ImportError:  # it goes beyond the top: importing it will fail, too
                 continue
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in child.names)
 
 
 def _namespace(thing: Any, module: str) -> dict[str, Any]:
@@ -207,11 +210,8 @@ def _assignments(module: str) -> dict[str, ast.AST]:
 def _tree(module: str) -> ast.Module | None:
     loaded = sys.modules.get(module)
     path = getattr(loaded, "__file__", None)
-    if path is None and loaded is None:
-        try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError):
-            return None
+    if loaded is None:
+        spec = _spec(module)
         path = spec.origin if spec else None
     if not path or not path.endswith(".py"):
         return None
@@ -227,16 +227,23 @@ def _parsed(path: str, mtime: int, size: int) -> ast.Module:  # noqa: ARG001 - w
     return ast.parse(Path(path).read_bytes())
 
 
+def _spec(module: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+
+
 def _is_project(module: str) -> bool:
     if module == "zenml" or module.startswith("zenml."):
         return False
     loaded = sys.modules.get(module)
     path = getattr(loaded, "__file__", None)
     if loaded is None:
-        try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError):
-            return False
+        top = module.partition(".")[0]
+        if top != module and not _is_project(top):
+            return False  # before its parent is imported to look for it
+        spec = _spec(module)
         path = spec.origin if spec and spec.has_location else None
     if path is None:
         return loaded is not None and module == "__main__"  # a notebook, a console
