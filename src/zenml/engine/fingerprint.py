@@ -273,7 +273,7 @@ def _module_name(module: str) -> str:
 class _Plain(ast.NodeTransformer):
     """Takes docstrings away."""
 
-    def visit(self, node: ast.AST) -> ast.AST:
+    def visit(self, node: ast.AST) -> Any:
         node = self.generic_visit(node)
         if isinstance(node, _Definition | ast.Module) and node.body and _is_docstring(node.body[0]):
             node.body = node.body[1:] or [ast.Pass()]
