@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class BaseMetadataStore(StackComponent):
     """Remembers pipelines, runs, steps, attempts, artifacts and metrics.
 
-    Every writing method is one transaction: all of it is recorded, or nothing. Any number of processes may use one store at the same time; methods may
+    Every writing method is one transaction: all of it is recorded, or nothing. Any number of processes may use one
+    store at the same time; methods may
     be called from any thread. A store that cannot be reached raises `StoreError`, which names it without its password.
     A run or step once finished never changes its status again.
     """
@@ -47,10 +48,16 @@ class BaseMetadataStore(StackComponent):
     def start_attempt(
         self, step_run_id: int, *, key: CacheKey, inputs: Mapping[str, int], owner: Owner, lease_until: float
     ) -> Claim:
-        """Claim a step: a new attempt, `running`, whose token replaces the one before. `inputs` maps names to artifact ids. Raises StaleAttemptError if the step has ended."""
+        """Claim a step.
+
+        A new attempt, `running`, whose token replaces the one before. `inputs` maps names to artifact ids. Raises
+        StaleAttemptError if the step has ended.
+        """
 
     @abstractmethod
-    def complete_attempt(self, claim: Claim, artifacts: Sequence[ArtifactRecord]) -> tuple[ArtifactRecord, ...]:
+    def complete_attempt(
+        self, claim: Claim, artifacts: Sequence[ArtifactRecord]
+    ) -> tuple[ArtifactRecord, ...]:
         """Publish the outputs, in declared order, and end attempt and step as `completed`; gives the artifacts with their ids.
 
         Raises:
@@ -59,7 +66,12 @@ class BaseMetadataStore(StackComponent):
 
     @abstractmethod
     def fail_attempt(
-        self, claim: Claim, error: ErrorRecord, *, status: ExecutionStatus = ExecutionStatus.FAILED, final: bool = True
+        self,
+        claim: Claim,
+        error: ErrorRecord,
+        *,
+        status: ExecutionStatus = ExecutionStatus.FAILED,
+        final: bool = True,
     ) -> None:
         """End the attempt as `status`; the step as well if `final`, else it waits for the next attempt. Raises StaleAttemptError."""
 
@@ -113,7 +125,12 @@ class BaseMetadataStore(StackComponent):
 
     @abstractmethod
     def runs(
-        self, pipeline_id: int | None = None, *, offset: int = 0, limit: int | None = None, newest_first: bool = False
+        self,
+        pipeline_id: int | None = None,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+        newest_first: bool = False,
     ) -> list[RunRecord]:
         """Runs of a pipeline, or of all, by age. The cost of the first page does not depend on the number of runs."""
 

@@ -1,0 +1,352 @@
+"""Connections, transactions and compiled statements: what lies between a metadata store's methods and its database."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, Executable, Insert, create_engine, event, inspect, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from zenml._version import __version__
+from zenml.exceptions import StoreError
+from zenml.metadata_stores import schema, statements
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+_PATIENCE = 60.0
+"""Seconds for which a transaction is tried again while others are in the way."""
+_IN_ONE_LIST = 500  # values in one IN: the limits of the databases lie above
+
+
+class Transaction:
+    """Statements in one transaction. Rows are plain tuples, in the order of the statement's columns."""
+
+    __slots__ = ("_cursor", "_database")
+
+    def __init__(self, database: Database, cursor: DBAPICursor) -> None:
+        self._database = database
+        self._cursor = cursor
+
+    def run(self, statement: Executable, values: Mapping[str, Any]) -> int:
+        """Execute a statement; gives the number of rows that it matched."""
+        prepared = self._database.prepare(statement)
+        self._cursor.execute(*prepared.bind(values))
+        return self._cursor.rowcount
+
+    def run_many(self, statement: Executable, values: Sequence[Mapping[str, Any]]) -> None:
+        """Execute a statement for each of `values`."""
+        if values:
+            prepared = self._database.prepare(statement)
+            self._cursor.executemany(prepared.sql, [prepared.bind(v)[1] for v in values])
+
+    def insert(self, statement: Insert, values: Mapping[str, Any]) -> int:
+        """Insert a row; gives its id."""
+        prepared = self._database.prepare(statement, returning=True)
+        self._cursor.execute(*prepared.bind(values))
+        # Drivers that cannot tell the id of a new row answer with it.
+        return int(self._cursor.fetchall()[0][0] if prepared.returns else self._cursor.lastrowid)
+
+    def rows(self, statement: Executable, values: Mapping[str, Any] = {}) -> Sequence[Row]:
+        """All rows of a query."""
+        self._cursor.execute(*self._database.prepare(statement).bind(values))
+        return self._cursor.fetchall()
+
+    def row(self, statement: Executable, values: Mapping[str, Any] = {}) -> Row | None:
+        """The first row of a query."""
+        self._cursor.execute(*self._database.prepare(statement).bind(values))
+        return self._cursor.fetchone()
+
+    def rows_in(self, statement: Executable, name: str, listed: Iterable[Any]) -> Iterator[Row]:
+        """All rows of a query whose parameter `name` stands for a list of values, which may be of any length."""
+        values = list(listed)
+        for start in range(0, len(values), _IN_ONE_LIST):
+            yield from self.rows(statement, {name: values[start : start + _IN_ONE_LIST]})
+
+
+class _Prepared:
+    """A statement compiled for a database."""
+
+    __slots__ = ("_compiled", "_constants", "_keys", "returns", "sql")
+
+    def __init__(self, statement: Executable, dialect: Dialect, *, returns: bool) -> None:
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - for the type checker
+        self.sql = compiled.string
+        self.returns = returns
+        self._keys = compiled.positiontup
+        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+        # A list has as many placeholders as values: known when they are.
+        self._compiled = compiled if compiled.post_compile_params else None
+
+    def bind(self, values: Mapping[str, Any]) -> tuple[str, Any]:
+        if self._compiled is not None:
+            state = self._compiled.construct_expanded_state({**self._constants, **values})
+            return state.statement, state.parameters if self._keys is None else state.positional_parameters
+        if self._constants:
+            values = {**self._constants, **values}
+        return self.sql, values if self._keys is None else tuple([values[key] for key in self._keys])
+
+
+class Database:
+    """A store's database as one process sees it. Its methods may be called from any thread.
+
+    Args:
+        url: where it is, with credentials.
+        what: the store, as messages name it; without the password.
+        connect_args: further arguments of the driver's connect function.
+        migrations: folder of the revisions.
+    """
+
+    sql = statements
+
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        what: str,
+        connect_args: Mapping[str, Any] | None = None,
+        migrations: Path | None = None,
+        **options: Any,
+    ) -> None:
+        self.url = make_url(url)
+        self.what = what
+        self.engine = self._make_engine(dict(connect_args or {}), options)
+        self._migrations = migrations
+        self._statements: dict[tuple[int, bool], tuple[_Prepared, Executable]] = {}
+        self._results_of: dict[int, Executable] = {}
+        self._opening = threading.Lock()
+        self._is_open = False
+        self._errors = self.engine.dialect.loaded_dbapi.Error
+        weakref.finalize(self, _dispose, self.engine, os.getpid())
+
+    # Transactions.
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """What `work` gives, in one transaction. It may be called again from the start: it must have no effect elsewhere.
+
+        Raises:
+            StoreError: the database cannot be used; nothing is recorded.
+        """
+        return self._transact(work, writing=True)
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """What `work` gives, in one transaction that sees one state."""
+        return self._transact(work, writing=False)
+
+    def prepare(self, statement: Executable, *, returning: bool = False) -> _Prepared:
+        """The statement, compiled once."""
+        key = (id(statement), returning)
+        try:
+            return self._statements[key][0]
+        except KeyError:
+            # The statement is kept with it: its id must not become another one's.
+            returns = returning and self.engine.dialect.name == "postgresql"
+            complete = statement.returning(statement.table.c.id) if returns else statement  # type: ignore[attr-defined]
+            prepared = _Prepared(complete, self.engine.dialect, returns=returns)
+            self._statements[key] = (prepared, statement)
+            return prepared
+
+    def results_of(self, count: int) -> Executable:
+        """`statements.results_of(count)`, made once."""
+        if count not in self._results_of:
+            self._results_of[count] = statements.results_of(count)
+        return self._results_of[count]
+
+    def _transact(self, work: Callable[[Transaction], T], *, writing: bool) -> T:
+        deadline = 0.0
+        attempt = 0
+        while True:
+            try:
+                if not self._is_open:
+                    self._open()
+                return self._once(work, writing=writing)
+            except (self._errors, DBAPIError) as caught:
+                error = caught.orig if isinstance(caught, DBAPIError) else caught
+                attempt += 1
+                deadline = deadline or time.monotonic() + _PATIENCE
+                if not self._worth_another_try(error, attempt) or time.monotonic() > deadline:
+                    raise self.refusal(error) from caught
+                time.sleep(min(0.002 * 2**attempt, 0.1))
+
+    def _once(self, work: Callable[[Transaction], T], *, writing: bool) -> T:
+        connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            try:
+                self._begin(cursor, writing=writing)
+                result = work(Transaction(self, cursor))
+            finally:
+                cursor.close()
+            connection.commit()
+            return result
+        finally:
+            connection.close()  # gives it back to the pool, which rolls back what is not committed
+
+    # What differs between databases.
+
+    def _make_engine(self, connect_args: dict[str, Any], options: dict[str, Any]) -> Engine:
+        return create_engine(
+            self.url,
+            connect_args=connect_args,
+            hide_parameters=True,
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,  # a step may train for longer than a server keeps a silent connection
+            pool_use_lifo=True,
+            max_overflow=-1,
+            **options,
+        )
+
+    def _begin(self, cursor: DBAPICursor, *, writing: bool) -> None:
+        """Begin the transaction, where the driver does not."""
+
+    def _worth_another_try(self, error: BaseException | None, attempt: int) -> bool:
+        # Two that insert the same name at once: the second one finds it in its second try.
+        if isinstance(error, self.engine.dialect.loaded_dbapi.IntegrityError):
+            return attempt == 1
+        state = getattr(error, "sqlstate", None)
+        code = error.args[0] if error is not None and error.args else None
+        return state in ("40001", "40P01", "55P03") or code in (
+            1205,
+            1213,
+        )  # deadlock, serialization, lock wait
+
+    def refusal(self, error: BaseException | None) -> StoreError:
+        """The error for the user, without the password."""
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        if password := str(self.url.password or ""):
+            reason = reason.replace(password, "***")
+        return StoreError(f"{self.what} cannot be used: {reason}. {self._advice(error)}")
+
+    def _advice(self, error: BaseException | None) -> str:
+        return (
+            "Is the server running, and are its address, the user name, the password and the database right?"
+        )
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[Connection]:
+        """A transaction that no other process holds at the same time, for changes of the schema."""
+        with self.engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('zenml_metadata_version'))")
+                yield connection
+                return
+            connection.exec_driver_sql("SELECT GET_LOCK('zenml_metadata_version', 300)")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("SELECT RELEASE_LOCK('zenml_metadata_version')")
+
+    # The schema.
+
+    def _open(self) -> None:
+        with self._opening:
+            if self._is_open:
+                return
+            if self._present() != schema.REVISION:
+                with self._exclusive() as connection:
+                    self._bring_up(connection)
+            self._is_open = True
+
+    def _present(self) -> str | None:
+        with self.engine.connect() as connection:
+            return self._revision(connection)
+
+    def _revision(self, connection: Connection) -> str | None:
+        if not inspect(connection).has_table(schema.version.name):
+            return None
+        return connection.execute(statements.version_row).scalar()
+
+    def _bring_up(self, connection: Connection) -> None:
+        revision = self._revision(connection)
+        if revision is None:
+            schema.metadata.create_all(connection)
+            connection.execute(
+                statements.insert_version, {"version_num": schema.REVISION, "zenml_version": __version__}
+            )
+
+
+class SQLiteDatabase(Database):
+    """A database in a file. Writers of one process wait for each other here; those of others in SQLite."""
+
+    def __init__(self, path: Path, *, what: str, migrations: Path | None = None) -> None:
+        self._path = path
+        self._writer = threading.Lock()
+        super().__init__(URL.create("sqlite", database=str(path)), what=what, migrations=migrations)
+
+    def _make_engine(self, connect_args: dict[str, Any], options: dict[str, Any]) -> Engine:
+        engine = create_engine(
+            self.url,
+            connect_args={
+                "timeout": _PATIENCE,
+                "isolation_level": None,
+                "check_same_thread": False,
+                "cached_statements": 256,
+                **connect_args,
+            },
+            hide_parameters=True,
+            pool_use_lifo=True,
+            max_overflow=-1,
+            **options,
+        )
+        event.listen(engine, "connect", self._configure)
+        return engine
+
+    @staticmethod
+    def _configure(connection: DBAPIConnection, record: object) -> None:  # noqa: ARG004 - SQLAlchemy's signature
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    def _once(self, work: Callable[[Transaction], T], *, writing: bool) -> T:
+        if not writing:
+            return super()._once(work, writing=False)
+        with self._writer:
+            return super()._once(work, writing=True)
+
+    def _begin(self, cursor: DBAPICursor, *, writing: bool) -> None:
+        cursor.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    def _worth_another_try(self, error: BaseException | None, attempt: int) -> bool:
+        return "locked" in str(error) or "busy" in str(error)
+
+    def _advice(self, error: BaseException | None) -> str:
+        text = str(error)
+        folder = self._path.parent
+        if "readonly" in text or "unable to open" in text:
+            return f"May you write in the folder {str(folder)!r}? SQLite needs that also to read."
+        if "full" in text or "disk I/O" in text:
+            return f"Is there room left on the disk that holds {str(folder)!r}? What was recorded before is kept."
+        if "locked" in text:
+            return f"Another process has kept it locked for {_PATIENCE:.0f} seconds: end it, and try again."
+        if "not a database" in text or "malformed" in text:
+            return "Restore it from a backup, or move it away: a new one is made then."
+        return "What was recorded before is kept."
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        super()._open()
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            # Once in a file's life: the mode is a property of the file.
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
+
+def _dispose(engine: Engine, pid: int) -> None:
+    # The connections of a parent process are not this one's to close.
+    engine.dispose(close=os.getpid() == pid)

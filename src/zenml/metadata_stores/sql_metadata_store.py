@@ -1,0 +1,585 @@
+"""The metadata store over SQLAlchemy Core, the same for every database."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from pydantic import PrivateAttr
+
+from zenml.enums import ExecutionStatus
+from zenml.exceptions import DoesNotExistException, DuplicateRunNameError, StaleAttemptError
+from zenml.metadata_stores.base_metadata_store import BaseMetadataStore
+from zenml.model.runs import (
+    ArtifactRecord,
+    CachedResult,
+    CacheHit,
+    CacheKey,
+    Claim,
+    ErrorRecord,
+    FileEntry,
+    MetricRecord,
+    Owner,
+    PipelineRecord,
+    RunDraft,
+    RunRecord,
+    RunRegistration,
+    StepRunRecord,
+)
+
+if TYPE_CHECKING:
+    from zenml.metadata_stores.database import Database, Row, Transaction
+
+T = TypeVar("T")
+
+_NO_ERROR = {"error_type": None, "error_message": None, "error_traceback": None}
+_KEYS_AT_ONCE = (1, 8, 64)  # each is a statement of its own
+
+
+class SQLMetadataStore(BaseMetadataStore):
+    """Keeps everything in a relational database. A flavor says how to reach it."""
+
+    # One for each process: connections do not survive a fork. Copies of a component share it.
+    _databases: dict[int, Database] = PrivateAttr(default_factory=dict)
+
+    @abstractmethod
+    def _connect(self) -> Database:
+        """The database, not yet connected to."""
+
+    @property
+    def _database(self) -> Database:
+        pid = os.getpid()
+        try:
+            return self._databases[pid]
+        except KeyError:
+            return self._databases.setdefault(pid, self._connect())
+
+    # Writing.
+
+    def register_run(self, run: RunDraft) -> RunRegistration:
+        """Record a run and its steps."""
+        database = self._database
+        sql = database.sql
+        now = time.time()
+        row = {
+            "uuid": str(run.uuid),
+            "name": run.name,
+            "status": "running",
+            "stack": run.stack,
+            "runtime_configuration": _json(run.runtime_configuration),
+            "created": now,
+            "zenml_version": run.zenml_version,
+            "git_sha": run.git_sha,
+            "owner": _owner(run.owner),
+            "lease_until": run.lease_until,
+        }
+        steps = [
+            {
+                "position": position,
+                "name": step.name,
+                "map_index": step.map_index,
+                "entrypoint_name": step.entrypoint_name,
+                "parameters": _json(step.parameters),
+                "docstring": _text(step.docstring),
+            }
+            for position, step in enumerate(run.steps)
+        ]
+        document = _text(run.deployment)
+
+        def work(tx: Transaction) -> RunRegistration:
+            if tx.row(sql.run_named, {"name": run.name, "uuid": str(run.uuid)}):
+                raise DuplicateRunNameError(
+                    f"A run named '{run.name}' is recorded in the metadata store '{self.name}' already: "
+                    "give this one another name, or none."
+                )
+            found = tx.row(sql.pipeline_id, {"name": run.pipeline})
+            pipeline_id = found[0] if found else tx.insert(sql.insert_pipeline, {"name": run.pipeline})
+            run_id = tx.insert(sql.insert_run, {**row, "pipeline_id": pipeline_id})
+            tx.run(sql.insert_deployment, {"run_id": run_id, "document": document})
+            tx.run_many(sql.insert_step_run, [{**step, "run_id": run_id} for step in steps])
+            return RunRegistration(run_id, dict(tx.rows(sql.step_run_ids, {"run_id": run_id})))
+
+        return database.write(work)
+
+    def start_attempt(
+        self,
+        step_run_id: int,
+        *,
+        key: CacheKey,
+        inputs: Mapping[str, int],
+        owner: Owner,
+        lease_until: float,
+    ) -> Claim:
+        """Claim a step."""
+        database = self._database
+        sql = database.sql
+        parts = _json(key.parts)
+        who = _owner(owner)
+        used = _inputs(step_run_id, inputs)
+
+        def work(tx: Transaction) -> Claim:
+            state = tx.row(sql.claimable, {"step_run_id": step_run_id})
+            if state is None:
+                raise self._no_step(step_run_id)
+            attempts, token, status = state
+            if ExecutionStatus(status).is_finished:
+                raise StaleAttemptError(
+                    f"The step run {step_run_id} cannot be started: it has ended already, as {status}."
+                )
+            now = time.time()
+            if attempts:
+                tx.run(sql.crash_attempts, {"step_run_id": step_run_id, "now": now})
+                tx.run(sql.delete_inputs, {"step_run_id": step_run_id})
+            number, token = attempts + 1, token + 1
+            tx.run(
+                sql.claim,
+                {
+                    "step_run_id": step_run_id,
+                    "attempts": number,
+                    "token": token,
+                    "cache_key": key.digest,
+                    "key_parts": parts,
+                    "now": now,
+                },
+            )
+            attempt_id = tx.insert(
+                sql.insert_attempt,
+                {
+                    "step_run_id": step_run_id,
+                    "number": number,
+                    "token": token,
+                    "status": "running",
+                    "owner": who,
+                    "lease_until": lease_until,
+                    "started": now,
+                },
+            )
+            tx.run_many(sql.insert_input, used)
+            return Claim(step_run_id, attempt_id, number, token)
+
+        return database.write(work)
+
+    def complete_attempt(
+        self, claim: Claim, artifacts: Sequence[ArtifactRecord]
+    ) -> tuple[ArtifactRecord, ...]:
+        """Publish the outputs, and end attempt and step."""
+        database = self._database
+        sql = database.sql
+        rows = [
+            {
+                "step_run_id": claim.step_run_id,
+                "position": position,
+                "name": a.name,
+                "uri": a.uri,
+                "store": a.store,
+                "artifact_type": a.artifact_type,
+                "data_type": a.data_type,
+                "materializer": a.materializer,
+                "manifest": _json([(f.path, f.size, f.sha256) for f in a.manifest]),
+                "digest": a.digest,
+                "size": a.size,
+            }
+            for position, a in enumerate(artifacts)
+        ]
+
+        def work(tx: Transaction) -> list[int]:
+            now = time.time()
+            claimed = {"step_run_id": claim.step_run_id, "token": claim.token, "now": now}
+            if not tx.run(sql.complete_step, claimed):
+                raise _stale(claim)
+            tx.run(sql.complete_attempt, {"attempt_id": claim.attempt_id, "now": now})
+            return [tx.insert(sql.insert_artifact, row) for row in rows]
+
+        ids = database.write(work)
+        return tuple(
+            ArtifactRecord(
+                a.name,
+                a.uri,
+                a.store,
+                a.artifact_type,
+                a.data_type,
+                a.materializer,
+                a.manifest,
+                a.digest,
+                a.size,
+                id,
+                claim.step_run_id,
+            )
+            for a, id in zip(artifacts, ids, strict=True)
+        )
+
+    def fail_attempt(
+        self,
+        claim: Claim,
+        error: ErrorRecord,
+        *,
+        status: ExecutionStatus = ExecutionStatus.FAILED,
+        final: bool = True,
+    ) -> None:
+        """End the attempt, and the step if `final`."""
+        database = self._database
+        sql = database.sql
+        failure = _error(error)
+
+        def work(tx: Transaction) -> None:
+            now = time.time()
+            end = {"status": status.value, "ended": now, **failure}
+            step = end if final else {"status": "pending", "ended": None, **_NO_ERROR}
+            claimed = {"step_run_id": claim.step_run_id, "token": claim.token}
+            if not tx.run(sql.end_claimed_step, {**claimed, **step}):
+                raise _stale(claim)
+            tx.run(sql.end_attempt, {"attempt_id": claim.attempt_id, **end})
+
+        database.write(work)
+
+    def fail_step(self, step_run_id: int, error: ErrorRecord) -> None:
+        """End a step that has not ended as `failed`; an attempt that is under way can no longer publish."""
+        database = self._database
+        sql = database.sql
+        failure = _error(error)
+
+        def work(tx: Transaction) -> None:
+            values = {"step_run_id": step_run_id, "now": time.time()}
+            if tx.run(sql.fail_step, {**values, **failure}):
+                tx.run(sql.crash_attempts, values)
+
+        database.write(work)
+
+    def record_hits(self, hits: Sequence[CacheHit]) -> None:
+        """End these steps as `cached`."""
+        database = self._database
+        sql = database.sql
+
+        def work(tx: Transaction) -> None:
+            now = time.time()
+            ids = {hit.step_run_id for hit in hits} | {hit.source for hit in hits}
+            states = {row[0]: row for row in tx.rows_in(sql.step_states, "ids", sorted(ids))}
+            steps: list[dict[str, Any]] = []
+            used: list[dict[str, Any]] = []
+            for hit in hits:
+                for id in (hit.step_run_id, hit.source):
+                    if id not in states:
+                        raise self._no_step(id)
+                _, status, attempts, _ = states[hit.step_run_id]
+                if ExecutionStatus(status).is_finished:
+                    continue
+                if attempts:
+                    tx.run(sql.delete_inputs, {"step_run_id": hit.step_run_id})
+                steps.append(
+                    {
+                        "step_run_id": hit.step_run_id,
+                        "cache_key": hit.key.digest,
+                        # The one that really ran, should the source be a cached one itself.
+                        "source_id": states[hit.source][3] or hit.source,
+                        "now": now,
+                    }
+                )
+                used += _inputs(hit.step_run_id, hit.inputs)
+            tx.run_many(sql.hit_step, steps)
+            tx.run_many(sql.insert_input, used)
+
+        database.write(work)
+
+    def skip_steps(self, reasons: Mapping[int, str]) -> None:
+        """End these steps as `skipped`; those that have ended stay as they are."""
+        database = self._database
+        sql = database.sql
+
+        def work(tx: Transaction) -> None:
+            now = time.time()
+            tx.run_many(
+                sql.skip_step,
+                [{"step_run_id": id, "reason": _text(reason), "now": now} for id, reason in reasons.items()],
+            )
+
+        database.write(work)
+
+    def finish_run(self, run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
+        """End a run that has not ended."""
+        database = self._database
+        sql = database.sql
+        values = {"run_id": run_id, "status": status.value, **(_error(error) if error else _NO_ERROR)}
+        database.write(lambda tx: tx.run(sql.finish_run, {**values, "ended": time.time()}))
+
+    def log_metrics(self, step_run_id: int, metrics: Mapping[str, float], *, step: int = 0) -> None:
+        """Record numbers of a step."""
+        database = self._database
+        sql = database.sql
+        now = time.time()
+        rows = [
+            {
+                "step_run_id": step_run_id,
+                "name": name,
+                "value": float(value) if math.isfinite(value) else None,
+                "special": None if math.isfinite(value) else str(float(value)),
+                "step": step,
+                "recorded": now,
+            }
+            for name, value in metrics.items()
+        ]
+        database.write(lambda tx: tx.run_many(sql.insert_metric, rows))
+
+    def log_parameters(self, step_run_id: int, parameters: Mapping[str, str]) -> None:
+        """Record parameters that a step reports by itself."""
+        database = self._database
+        sql = database.sql
+        rows = [
+            {"step_run_id": step_run_id, "name": name, "value": _text(value)}
+            for name, value in parameters.items()
+        ]
+
+        def work(tx: Transaction) -> None:
+            for row in rows:
+                tx.run(sql.delete_logged_parameter, row)
+            tx.run_many(sql.insert_logged_parameter, rows)
+
+        database.write(work)
+
+    # Caching.
+
+    def recent_results(self, pipeline: str, store: str) -> Mapping[str, CachedResult]:
+        """The results of the pipeline's last run that has ended, and of its last complete one."""
+        database = self._database
+        sql = database.sql
+
+        def work(tx: Transaction) -> Mapping[str, CachedResult]:
+            row = tx.row(sql.recent_runs, {"pipeline": pipeline}) or ()
+            runs = sorted({id for id in row if id is not None})
+            if not runs:
+                return {}
+            return self._results(tx, dict(tx.rows(sql.successful_keys, {"runs": runs})), store)
+
+        return database.read(work)
+
+    def find_results(self, digests: Collection[str], store: str) -> Mapping[str, CachedResult]:
+        """The latest result for each of these cache keys."""
+        database = self._database
+
+        def work(tx: Transaction) -> Mapping[str, CachedResult]:
+            found: dict[str, int] = {}
+            for keys in _batches(list(dict.fromkeys(digests))):
+                values = {f"key_{i}": key for i, key in enumerate(keys)}
+                rows = tx.rows(database.results_of(len(keys)), {**values, "store": store})
+                found.update((key, id) for key, id in rows if id is not None)
+            return self._results(tx, found, store)
+
+        return database.read(work)
+
+    def _results(self, tx: Transaction, sources: Mapping[str, int], store: str) -> dict[str, CachedResult]:
+        """The results of these step runs, by key; without those that lie in another artifact store."""
+        outputs: dict[int, list[ArtifactRecord]] = {}
+        for row in tx.rows_in(self._database.sql.artifacts_of, "step_runs", sorted(set(sources.values()))):
+            outputs.setdefault(row[10], []).append(_artifact(row))
+        return {
+            key: CachedResult(id, tuple(outputs.get(id, ())))
+            for key, id in sources.items()
+            if all(artifact.store == store for artifact in outputs.get(id, ()))
+        }
+
+    # Reading.
+
+    def pipelines(self) -> list[PipelineRecord]:
+        """All pipelines, in the order of their first runs."""
+        return [PipelineRecord(*row) for row in self._rows("all_pipelines")]
+
+    def pipeline(self, name: str) -> PipelineRecord | None:
+        """The pipeline of that name."""
+        return next((PipelineRecord(*row) for row in self._rows("pipeline", name=name)), None)
+
+    def count_runs(self, pipeline_id: int | None = None) -> int:
+        """Number of runs."""
+        if pipeline_id is None:
+            return int(self._rows("count_runs")[0][0])
+        return int(self._rows("count_runs_of", pipeline_id=pipeline_id)[0][0])
+
+    def runs(
+        self,
+        pipeline_id: int | None = None,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[RunRecord]:
+        """Runs by age."""
+        database = self._database
+        page = database.sql.pages[pipeline_id is not None, newest_first]
+        values = {"offset": offset, "limit": 2**62 if limit is None else limit, "pipeline_id": pipeline_id}
+        return [_run(row) for row in database.read(lambda tx: tx.rows(page, values))]
+
+    def run(self, run_id: int) -> RunRecord:
+        """A run."""
+        for row in self._rows("run", run_id=run_id):
+            return _run(row)
+        raise DoesNotExistException(f"The metadata store '{self.name}' has no run with the id {run_id}.")
+
+    def run_by_name(self, name: str) -> RunRecord | None:
+        """The run of that name."""
+        return next((_run(row) for row in self._rows("run_by_name", name=name)), None)
+
+    def deployment(self, run_id: int) -> str:
+        """The compiled pipeline of a run."""
+        for row in self._rows("deployment", run_id=run_id):
+            return str(row[0])
+        raise DoesNotExistException(f"The metadata store '{self.name}' has no run with the id {run_id}.")
+
+    def steps(self, run_id: int) -> list[StepRunRecord]:
+        """The steps of a run."""
+        return [_step(row) for row in self._rows("steps", run_id=run_id)]
+
+    def step(self, step_run_id: int) -> StepRunRecord:
+        """A step of a run."""
+        for row in self._rows("step", step_run_id=step_run_id):
+            return _step(row)
+        raise self._no_step(step_run_id)
+
+    def inputs(self, step_run_id: int) -> dict[str, ArtifactRecord]:
+        """What a step read."""
+        return {row[11]: _artifact(row) for row in self._rows("inputs_of", step_run_id=step_run_id)}
+
+    def outputs(self, step_run_id: int) -> dict[str, ArtifactRecord]:
+        """What a step gave."""
+        return {row[0]: _artifact(row) for row in self._rows("outputs", step_run_id=step_run_id)}
+
+    def artifact(self, artifact_id: int) -> ArtifactRecord:
+        """An artifact."""
+        for row in self._rows("artifact", artifact_id=artifact_id):
+            return _artifact(row)
+        raise DoesNotExistException(
+            f"The metadata store '{self.name}' has no artifact with the id {artifact_id}."
+        )
+
+    def metrics(self, step_run_id: int) -> list[MetricRecord]:
+        """The numbers that a step logged."""
+        return [
+            MetricRecord(step, name, float(special or value), series, recorded)
+            for step, name, value, special, series, recorded in self._rows(
+                "metrics_of", step_run_id=step_run_id
+            )
+        ]
+
+    def logged_parameters(self, step_run_id: int) -> dict[str, str]:
+        """The parameters that a step reported by itself."""
+        return dict(self._rows("logged_parameters_of", step_run_id=step_run_id))
+
+    def _rows(self, query: str, **values: Any) -> Sequence[Row]:
+        database = self._database
+        return database.read(lambda tx: tx.rows(getattr(database.sql, query), values))
+
+    def _no_step(self, step_run_id: int) -> DoesNotExistException:
+        return DoesNotExistException(
+            f"The metadata store '{self.name}' has no step run with the id {step_run_id}."
+        )
+
+
+def _stale(claim: Claim) -> StaleAttemptError:
+    return StaleAttemptError(
+        f"The attempt {claim.number} of the step run {claim.step_run_id} has lost its claim: a later attempt owns the step, "
+        "or it has ended. Nothing of this attempt is recorded."
+    )
+
+
+def _inputs(step_run_id: int, inputs: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [
+        {"step_run_id": step_run_id, "position": position, "name": name, "artifact_id": artifact_id}
+        for position, (name, artifact_id) in enumerate(inputs.items())
+    ]
+
+
+def _batches(keys: list[str]) -> Iterable[list[str]]:
+    """The keys in batches of a few sizes; the last one is filled up with a key that it holds."""
+    largest = _KEYS_AT_ONCE[-1]
+    for start in range(0, len(keys), largest):
+        batch = keys[start : start + largest]
+        size = next(size for size in _KEYS_AT_ONCE if size >= len(batch))
+        yield batch + batch[:1] * (size - len(batch))
+
+
+# Between records and rows.
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def _json(value: Any) -> str:
+    return _encode(value if isinstance(value, list) else dict(value))
+
+
+def _text(text: str | None) -> str | None:
+    """The text as every database can keep it: lone surrogates escaped, as JSON does it, and no NUL."""
+    if text is None:
+        return None
+    return text.replace("\0", "\ufffd").encode("utf-8", "backslashreplace").decode()
+
+
+@lru_cache(maxsize=64)
+def _owner(owner: Owner) -> str:
+    return _encode(
+        [owner.kind, owner.boot_id, owner.pid_namespace, owner.pid, owner.started, owner.engine_id]
+    )
+
+
+def _error(error: ErrorRecord) -> dict[str, Any]:
+    return {
+        "error_type": _text(error.type),
+        "error_message": _text(error.message),
+        "error_traceback": _text(error.traceback),
+    }
+
+
+def _read_error(type_: str | None, message: str, traceback: str) -> ErrorRecord | None:
+    return None if type_ is None else ErrorRecord(type_, message, traceback)
+
+
+def _artifact(row: Row) -> ArtifactRecord:
+    name, uri, store, artifact_type, data_type, materializer, manifest, digest, size, id, producer = row[:11]
+    files = tuple([FileEntry(*entry) for entry in json.loads(manifest)])
+    return ArtifactRecord(
+        name, uri, store, artifact_type, data_type, materializer, files, digest, size, id, producer
+    )
+
+
+def _run(row: Row) -> RunRecord:
+    return RunRecord(
+        id=row[0],
+        uuid=UUID(row[1]),
+        pipeline=row[2],
+        name=row[3],
+        status=ExecutionStatus(row[4]),
+        stack=row[5],
+        runtime_configuration=json.loads(row[6]),
+        created=row[7],
+        ended=row[8],
+        error=_read_error(*row[9:12]),
+        zenml_version=row[12],
+        git_sha=row[13],
+        owner=Owner(*json.loads(row[14])) if row[14] else None,
+        lease_until=row[15],
+        cancel_requested=row[16],
+    )
+
+
+def _step(row: Row) -> StepRunRecord:
+    return StepRunRecord(
+        id=row[0],
+        run_id=row[1],
+        name=row[2],
+        entrypoint_name=row[3],
+        map_index=row[4],
+        status=ExecutionStatus(row[5]),
+        parameters=json.loads(row[6]),
+        docstring=row[7],
+        cache_key=row[8],
+        key_parts=json.loads(row[9]) if row[9] else {},
+        source=row[10],
+        attempts=row[11],
+        started=row[12],
+        ended=row[13],
+        error=_read_error(*row[14:17]),
+        reason=row[17],
+    )
