@@ -23,6 +23,7 @@ from zenml.exceptions import (
     EntityExistsError,
     StackComponentExistsError,
     StackExistsError,
+    UnreadableFileError,
     nearest,
 )
 from zenml.model.records import Record
@@ -54,6 +55,10 @@ class Session(Protocol):
         """Remove a document; it is there."""
         ...
 
+    def where(self, kind: str, key: str) -> str:
+        """Where a document lies, for messages: path and line, or database and table. Never with a password."""
+        ...
+
 
 class Backend(ABC):
     """Where documents are kept.
@@ -81,10 +86,16 @@ class Collection(Generic[R]):
 
     def __iter__(self) -> Iterator[R]:
         for key, document in self._session.list(self._record.KIND).items():
-            yield self._record.from_document(key, document)
+            yield self._decode(key, document)
 
     def __contains__(self, key: str) -> bool:
         return self._session.get(self._record.KIND, key) is not None
+
+    def within(self, group: str) -> Iterator[R]:
+        """The records whose keys are "group/name"; others are not looked at."""
+        for key, document in self._session.list(self._record.KIND).items():
+            if key.startswith(f"{group}/"):
+                yield self._decode(key, document)
 
     def keys(self) -> list[str]:
         """All keys, sorted."""
@@ -93,7 +104,7 @@ class Collection(Generic[R]):
     def find(self, key: str) -> R | None:
         """The record of that key, or None."""
         document = self._session.get(self._record.KIND, key)
-        return None if document is None else self._record.from_document(key, document)
+        return None if document is None else self._decode(key, document)
 
     def get(self, key: str) -> R:
         """The record of that key. Raises DoesNotExistException, which names the nearest known one."""
@@ -129,6 +140,16 @@ class Collection(Generic[R]):
         record = self.get(key)
         self._session.delete(self._record.KIND, key)
         return record
+
+    def _decode(self, key: str, document: Document) -> R:
+        try:
+            return self._record.from_document(key, document)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            where = self._session.where(self._record.KIND, key)
+            raise UnreadableFileError(
+                f"{where}: this is no {self._record.DISPLAY}: {reason}. Mend it by hand: it is left as it is."
+            ) from None
 
     def _missing(self, key: str) -> DoesNotExistException:
         within, _, name = key.rpartition("/")

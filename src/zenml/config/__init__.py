@@ -1,0 +1,1 @@
+"""Settings that lie on this machine: the global configuration, and that of a repository."""
