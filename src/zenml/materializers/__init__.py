@@ -9,12 +9,16 @@ from zenml.materializers.base_materializer import BaseMaterializer
 
 if TYPE_CHECKING:
     from zenml.materializers.built_in_materializer import BuiltInMaterializer as BuiltInMaterializer
+    from zenml.materializers.numpy_materializer import NumpyMaterializer as NumpyMaterializer
+    from zenml.materializers.pandas_materializer import PandasMaterializer as PandasMaterializer
 
-__all__ = ["BaseMaterializer", "BuiltInMaterializer"]
+__all__ = ["BaseMaterializer", "BuiltInMaterializer", "NumpyMaterializer", "PandasMaterializer"]
 
 # Loaded when they are first used: most need a library of their own.
 _LAZY = {
     "BuiltInMaterializer": "zenml.materializers.built_in_materializer",
+    "NumpyMaterializer": "zenml.materializers.numpy_materializer",
+    "PandasMaterializer": "zenml.materializers.pandas_materializer",
 }
 
 

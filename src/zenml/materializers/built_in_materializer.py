@@ -19,6 +19,7 @@ from zenml.materializers.base_materializer import BaseMaterializer
 from zenml.materializers.classes import class_at, import_path
 from zenml.materializers.encoding import from_json, to_json
 from zenml.materializers.registry import find_materializer
+from zenml.materializers.scalar_materializer import ScalarMaterializer
 
 _JSON = "data.json"
 _BYTES = "data.bin"
@@ -45,6 +46,8 @@ class EncodedMaterializer(BaseMaterializer):
 
     def _keep(self, value: Any) -> dict[str, Any]:
         materializer = find_materializer(type(value))
+        if issubclass(materializer, ScalarMaterializer):
+            return {"$": "scalar", "by": import_path(materializer), **materializer.encode(value)}
         name = str(self._kept)
         self._kept += 1
         uri = f"{self.artifact.uri}/{name}"
@@ -53,8 +56,10 @@ class EncodedMaterializer(BaseMaterializer):
         return {"$": "stored", "at": name, "type": import_path(type(value)), "materializer": import_path(materializer)}
 
     def _fetch(self, data: dict[str, Any]) -> Any:
+        if data["$"] == "scalar":
+            return class_at(data["by"]).decode(data)
         materializer: type[BaseMaterializer] = class_at(data["materializer"])
-        data_type = object if materializer.PICKLES else class_at(data["type"])
+        data_type = materializer.ASSOCIATED_TYPES[0] if materializer.PICKLES else class_at(data["type"])
         return materializer(BaseArtifact(f"{self.artifact.uri}/{data['at']}")).handle_input(data_type)
 
 

@@ -24,7 +24,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from zenml.exceptions import MaterializerInterfaceError
-from zenml.materializers.classes import class_at, import_path
+from zenml.materializers.classes import class_at, import_path, is_importable
 
 _KIND = "$"
 _LONGEST_INT = 1 << 13  # bits; Python refuses to print much longer ones in decimal
@@ -56,6 +56,15 @@ def to_json(value: Any, keep: Keep) -> bytes:
 def from_json(text: bytes, fetch: Callable[[dict[str, Any]], Any]) -> Any:
     """The value of such a text; `fetch` gives what `keep` has stored."""
     return _Decoder(fetch).decode(json.loads(text))
+
+
+def is_encodable(kind: type[Any]) -> bool:
+    """Whether values of exactly that type, one of Python's own or derived from it, can be made again from JSON."""
+    if kind in _ENCODERS or kind in _PATHS:
+        return True
+    if issubclass(kind, Enum):
+        return is_importable(kind)
+    return any(issubclass(kind, base) and _is_made_by(base, kind) for base in _BASES) and is_importable(kind)
 
 
 def _text(encoded: Any) -> bytes:
@@ -97,9 +106,7 @@ class _Encoder:
                 return self._enum(value)
             if issubclass(kind, PurePath):
                 return self._path(value)
-            for base in (int, float, str, bytes, tuple, list, dict, set, frozenset):
-                if issubclass(kind, base) and _is_made_by(base, kind):
-                    return self._guarded(value, lambda v: self._subclass(base, v))  # noqa: B023 - called at once
+            return self._guarded(value, self._subclass)
         return self._keep(value)
 
     def _guarded(self, value: Any, encode: Callable[[Any], Any]) -> Any:
@@ -223,8 +230,6 @@ class _Encoder:
         return self._keep(value) if value.key is None else {_KIND: "ZoneInfo", "key": value.key}
 
     def _path(self, value: PurePath) -> Any:
-        if type(value) not in (PurePosixPath, PureWindowsPath, type(Path())):
-            return self._keep(value)
         kind = "Path" if isinstance(value, Path) else type(value).__name__
         return {_KIND: kind, "value": self._careful_str(str(value))}
 
@@ -241,7 +246,8 @@ class _Encoder:
             return {_KIND: "flag", "type": path, "value": self.encode(value.value)}
         return {_KIND: "enum", "type": path, "name": value.name}
 
-    def _subclass(self, base: type[Any], value: Any) -> Any:
+    def _subclass(self, value: Any) -> Any:
+        base = next(base for base in _BASES if isinstance(value, base))
         # By the base's own methods: the class may have others of that name.
         if base is dict:
             plain = dict(zip(dict.keys(value), dict.values(value), strict=True))
@@ -270,13 +276,17 @@ class _Encoder:
         return {_KIND: "model", "type": import_path(type(value)), "state": {k.strip("_"): self.encode(v) for k, v in state.items()}}
 
 
+_BASES = (int, float, str, bytes, tuple, list, dict, set, frozenset)
+_PATHS = (PurePosixPath, PureWindowsPath, type(Path()))
+_HEAP_TYPE = 1 << 9  # set in the `__flags__` of classes that a class statement has made
+
+
 def _is_made_by(base: type[Any], kind: type[Any]) -> bool:
     """Whether an instance of `kind` is wholly its base's value and its `__dict__`, as far as one can tell."""
-    heap_type = 1 << 9
     between = kind.__mro__[: kind.__mro__.index(base)]
-    return all(class_.__flags__ & heap_type and not getattr(class_, "__slots__", ()) for class_ in between) and not any(
-        {"__reduce__", "__reduce_ex__", "__getstate__"} & set(vars(class_)) for class_ in between if class_ is not Counter
-    )
+    if any(not class_.__flags__ & _HEAP_TYPE or getattr(class_, "__slots__", ()) for class_ in between):
+        return False
+    return not any({"__reduce__", "__reduce_ex__", "__getstate__"} & set(vars(c)) for c in between if c is not Counter)
 
 
 def _base64(value: bytes | bytearray) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zenml.materializers.base_materializer import BaseMaterializer, defined
 from zenml.materializers.classes import class_at, is_importable
+from zenml.materializers.encoding import is_encodable
 from zenml.stack.integrations import built_in_integrations, integrations
 
 if TYPE_CHECKING:
@@ -17,6 +18,13 @@ _PACKAGE = "zenml.materializers"
 _BUILT_IN = f"{_PACKAGE}.built_in_materializer.BuiltInMaterializer"
 _STRUCTURED = f"{_PACKAGE}.structured_materializer.StructuredMaterializer"
 _LAST_RESORT = f"{_PACKAGE}.cloudpickle_materializer.CloudpickleMaterializer"
+
+_NUMPY = f"{_PACKAGE}.numpy_materializer.NumpyMaterializer"
+_NUMPY_SCALAR = f"{_PACKAGE}.numpy_materializer.NumpyScalarMaterializer"
+_PANDAS = f"{_PACKAGE}.pandas_materializer.PandasMaterializer"
+_PANDAS_SCALAR = f"{_PACKAGE}.pandas_materializer.PandasScalarMaterializer"
+_POLARS = f"{_PACKAGE}.polars_materializer.PolarsMaterializer"
+_PYARROW = f"{_PACKAGE}.pyarrow_materializer.PyArrowMaterializer"
 
 _TABLE = {
     **dict.fromkeys(
@@ -50,7 +58,58 @@ _TABLE = {
         _BUILT_IN,
     ),
     "pathlib._local.PurePath": _BUILT_IN,  # its home in Python 3.13
+    "pyarrow.lib.Array": _PYARROW,
+    "pyarrow.lib.ChunkedArray": _PYARROW,
     "pydantic.main.BaseModel": _STRUCTURED,
+    "matplotlib.figure.Figure": f"{_PACKAGE}.matplotlib_materializer.MatplotlibMaterializer",
+    "numpy.bytes_": _NUMPY_SCALAR,  # bytes and str are nearer than generic is
+    "numpy.generic": _NUMPY_SCALAR,
+    "numpy.str_": _NUMPY_SCALAR,
+    "pandas._libs.missing.NAType": _PANDAS_SCALAR,
+    "pandas._libs.tslibs.nattype.NaTType": _PANDAS_SCALAR,
+    "pandas._libs.tslibs.period.Period": _PANDAS_SCALAR,
+    "pandas._libs.tslibs.timedeltas.Timedelta": _PANDAS_SCALAR,
+    "pandas._libs.tslibs.timestamps.Timestamp": _PANDAS_SCALAR,
+}
+
+# Subclasses of these have more to them than what is written of their bases.
+_EXACT = {
+    "numpy.ma.MaskedArray": _NUMPY,
+    "numpy.matrix": _NUMPY,
+    "numpy.memmap": _NUMPY,
+    "numpy.ndarray": _NUMPY,
+    "numpy.rec.recarray": _NUMPY,
+    "pandas.core.frame.DataFrame": _PANDAS,
+    "pandas.core.series.Series": _PANDAS,
+    "polars.dataframe.frame.DataFrame": _POLARS,
+    "polars.lazyframe.frame.LazyFrame": _POLARS,
+    "polars.series.series.Series": _POLARS,
+    "pyarrow.lib.RecordBatch": _PYARROW,
+    "pyarrow.lib.Table": _PYARROW,
+    **dict.fromkeys(
+        (
+            f"pandas.core.indexes.{module}"
+            for module in (
+                "base.Index",
+                "category.CategoricalIndex",
+                "datetimes.DatetimeIndex",
+                "interval.IntervalIndex",
+                "multi.MultiIndex",
+                "period.PeriodIndex",
+                "range.RangeIndex",
+                "timedeltas.TimedeltaIndex",
+            )
+        ),
+        _PANDAS,
+    ),
+}
+# Where pandas 3 and NumPy 1 say that these classes live.
+_EXACT |= {
+    "numpy.recarray": _NUMPY,
+    "numpy.ma.core.MaskedArray": _NUMPY,
+    "pandas.DataFrame": _PANDAS,
+    "pandas.Series": _PANDAS,
+    **{f"pandas.{name.rpartition('.')[2]}": _PANDAS for name in _EXACT if ".indexes." in name},
 }
 
 
@@ -67,7 +126,7 @@ def find_materializer(type_: type[Any]) -> type[BaseMaterializer]:
 
 def is_known(type_: type[Any]) -> bool:
     """Whether there is anything better for the type than the last resort, a pickle."""
-    return not find_materializer(type_).PICKLES
+    return find_materializer(type_) is not _load(_LAST_RESORT)
 
 
 _found: dict[type[Any], type[BaseMaterializer]] = {}
@@ -76,15 +135,16 @@ defined.listeners.append(_found.clear)
 
 def _find(type_: type[Any]) -> type[BaseMaterializer]:
     for path in _candidates(type_):
-        if isinstance(path, str) and path in {_BUILT_IN, _STRUCTURED} and _is_outside(type_) and not is_importable(type_):
-            # Its instances could be written as data, but not be made again.
-            return _load(_LAST_RESORT)
+        if (path == _BUILT_IN and not is_encodable(type_)) or (path == _STRUCTURED and not is_importable(type_)):
+            break  # its instances could be written as data, but not be made again
         return _load(path) if isinstance(path, str) else path
     return _load(_LAST_RESORT)
 
 
 def _candidates(type_: type[Any]) -> Iterator[str | type[BaseMaterializer]]:
     ancestors = inspect.getmro(type_)[:-1]
+    if path := _EXACT.get(f"{type_.__module__}.{type_.__qualname__}"):
+        yield path
     for ancestor in ancestors:
         name = f"{ancestor.__module__}.{ancestor.__qualname__}"
         if path := _TABLE.get(name) or _of_integrations().get(name):
@@ -93,14 +153,9 @@ def _candidates(type_: type[Any]) -> Iterator[str | type[BaseMaterializer]]:
             yield class_
         elif "__dataclass_fields__" in vars(ancestor):
             yield _STRUCTURED
-    if any(_is_outside(ancestor) for ancestor in ancestors):
-        for ancestor in ancestors:
-            if path := _of_others().get(f"{ancestor.__module__}.{ancestor.__qualname__}"):
-                yield path
-
-
-def _is_outside(type_: type[Any]) -> bool:
-    return type_.__module__ not in {"builtins", "datetime", "decimal", "fractions", "pathlib", "pathlib._local", "uuid", "zoneinfo", "collections"}
+    for ancestor in ancestors:
+        if path := _of_others().get(f"{ancestor.__module__}.{ancestor.__qualname__}"):
+            yield path
 
 
 def _load(path: str) -> type[BaseMaterializer]:

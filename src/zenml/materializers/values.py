@@ -139,7 +139,7 @@ def _choose(
             f"{', '.join(class_.__name__ for class_ in given)}. Choose another with `with_return_materializers`, or return what they handle."
         )
     found = find_materializer(type(value))
-    if found.PICKLES and isinstance(annotation, type) and not isinstance(annotation, GenericAlias) and is_known(annotation):
+    if isinstance(annotation, type) and not is_known(type(value)) and not isinstance(annotation, GenericAlias) and is_known(annotation):
         return find_materializer(annotation)
     return found
 
@@ -163,12 +163,12 @@ def _import(record: ArtifactRecord, what: str, path: str) -> Any:
 
 def _asked(record: ArtifactRecord, materializer: type[BaseMaterializer], expected: type[Any] | None) -> type[Any]:
     """The class to ask the materializer for: the recorded one where it fits."""
-    if materializer.PICKLES:
-        return expected or object
     try:
         recorded: type[Any] = class_at(record.data_type)
     except ImportError:
-        return expected or cast("type[Any]", _import(record, "type", record.data_type))
+        if materializer.PICKLES:  # it may bring the class along
+            return materializer.ASSOCIATED_TYPES[0]
+        recorded = _import(record, "type", record.data_type)
     return recorded if expected is None or _fits(recorded, expected) else expected
 
 

@@ -1,0 +1,1 @@
+"""PyTorch: materializers for tensors, modules and data loaders."""

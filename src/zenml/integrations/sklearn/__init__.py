@@ -1,0 +1,1 @@
+"""scikit-learn: materializers, steps and the digits data set."""
