@@ -1,0 +1,19 @@
+"""Looking at what happened: pipelines, their runs, the runs' steps, and the values that these read and gave."""
+
+from zenml.post_execution.artifact import ArtifactView
+from zenml.post_execution.pipeline import PipelineRuns, PipelineView
+from zenml.post_execution.run import PipelineRunView
+from zenml.post_execution.step import StepView
+from zenml.post_execution.stores import pipeline_of, pipelines_of, run_of, run_view
+
+__all__ = [
+    "ArtifactView",
+    "PipelineRunView",
+    "PipelineRuns",
+    "PipelineView",
+    "StepView",
+    "pipeline_of",
+    "pipelines_of",
+    "run_of",
+    "run_view",
+]

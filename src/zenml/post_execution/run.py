@@ -1,0 +1,135 @@
+"""A look at a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from zenml.exceptions import DoesNotExistException, nearest
+from zenml.model.deployment import Deployment
+from zenml.post_execution.step import StepView
+from zenml.post_execution.view import Stores, View, elapsed, moment
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from zenml.enums import ExecutionStatus
+    from zenml.model.runs import ErrorRecord, RunRecord
+    from zenml.post_execution.pipeline import PipelineView
+
+
+class PipelineRunView(View):
+    """A run of a pipeline. While it has not ended, each look is at its present state."""
+
+    def __init__(self, stores: Stores, record: RunRecord) -> None:
+        super().__init__(stores, record.id)
+        self._last = record
+        self._ended_steps: list[StepView] | None = None
+
+    @property
+    def _record(self) -> RunRecord:
+        if not self._last.status.is_finished:
+            self._last = self._stores.metadata.run(self._id)
+        return self._last
+
+    @property
+    def uuid(self) -> UUID:
+        """Identifies the run across metadata stores."""
+        return self._last.uuid
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self._last.name
+
+    @property
+    def pipeline(self) -> PipelineView:
+        """The pipeline that it is a run of."""
+        from zenml.post_execution.stores import pipeline_of
+
+        found = pipeline_of(self._stores.metadata, self._stores.artifacts, self._last.pipeline)
+        assert found is not None  # noqa: S101 - a pipeline with a run is recorded
+        return found
+
+    @property
+    def pipeline_name(self) -> str:
+        """Name of the pipeline."""
+        return self._last.pipeline
+
+    @property
+    def stack_name(self) -> str:
+        """Name of the stack that it ran on."""
+        return self._last.stack
+
+    @property
+    def status(self) -> ExecutionStatus:
+        """What is known of it."""
+        return self._record.status
+
+    @property
+    def error(self) -> ErrorRecord | None:
+        """The exception of the first step that failed, or what ended the run itself."""
+        return self._record.error
+
+    @property
+    def start_time(self) -> datetime:
+        """When it was started, in UTC."""
+        return moment(self._last.created)
+
+    @property
+    def end_time(self) -> datetime | None:
+        """When it ended, in UTC; None while it has not."""
+        return moment(self._record.ended)
+
+    @property
+    def duration(self) -> timedelta:
+        """Time from its start to its end, or until now."""
+        return elapsed(self.start_time, self.end_time)
+
+    @property
+    def zenml_version(self) -> str:
+        """Version of the framework that ran it."""
+        return self._last.zenml_version
+
+    @property
+    def git_sha(self) -> str | None:
+        """The commit that the code was at; None outside of git, or with changes that were not committed."""
+        return self._last.git_sha
+
+    @property
+    def runtime_configuration(self) -> Mapping[str, Any]:
+        """The arguments that were given to `run`, as JSON data."""
+        return self._last.runtime_configuration
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The compiled pipeline."""
+        return Deployment.from_document(json.loads(self._stores.metadata.deployment(self._id)))
+
+    @property
+    def steps(self) -> list[StepView]:
+        """Its steps, in the order in which they run."""
+        if self._ended_steps is not None:
+            return list(self._ended_steps)
+        ended = self._record.status.is_finished
+        steps = [StepView(self._stores, record, self) for record in self._stores.metadata.steps(self._id)]
+        if ended:
+            self._ended_steps = steps
+        return list(steps)
+
+    def get_step_names(self) -> list[str]:
+        """The names of its steps, in the order in which they run."""
+        return [step.name for step in self.steps]
+
+    def get_step(self, name: str) -> StepView:
+        """The step of that name in the pipeline. Raises DoesNotExistException, a KeyError."""
+        steps = {step.name: step for step in self.steps}
+        if name not in steps:
+            raise DoesNotExistException(f"The run '{self.name}' has no step '{name}'.{nearest(name, steps)}")
+        return steps[name]
+
+    def __repr__(self) -> str:
+        return f"PipelineRunView(id={self.id}, name={self.name!r}, status={self.status.value!r})"

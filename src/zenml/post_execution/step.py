@@ -1,0 +1,190 @@
+"""A look at a step of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from zenml.enums import ExecutionStatus
+from zenml.exceptions import DoesNotExistException, nearest
+from zenml.post_execution.artifact import ArtifactView
+from zenml.post_execution.view import Stores, View, elapsed, moment
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from zenml.model.runs import ArtifactRecord, ErrorRecord, MetricRecord, StepRunRecord
+    from zenml.post_execution.run import PipelineRunView
+
+
+class StepView(View):
+    """A step of a run. While it has not ended, each look is at its present state."""
+
+    def __init__(self, stores: Stores, record: StepRunRecord, run: PipelineRunView | None = None) -> None:
+        super().__init__(stores, record.id)
+        self._last = record
+        self._run = run
+
+    @property
+    def _record(self) -> StepRunRecord:
+        if not self._last.status.is_finished:
+            self._last = self._stores.metadata.step(self._id)
+        return self._last
+
+    @property
+    def name(self) -> str:
+        """Name of the step in its pipeline."""
+        return self._last.name
+
+    @property
+    def entrypoint_name(self) -> str:
+        """Name of the function or class that the step was made from."""
+        return self._last.entrypoint_name
+
+    @property
+    def docstring(self) -> str | None:
+        """The docstring of that function or class."""
+        return self._last.docstring
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters, in the order of their declaration, as JSON data."""
+        return self._last.parameters
+
+    @property
+    def status(self) -> ExecutionStatus:
+        """What is known of it."""
+        return self._record.status
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether its outputs were taken from an earlier run."""
+        return self.status is ExecutionStatus.CACHED
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it really ran, to its end: False for a cached one."""
+        return self.status is ExecutionStatus.COMPLETED
+
+    @property
+    def error(self) -> ErrorRecord | None:
+        """The exception that ended it: type, message, traceback."""
+        return self._record.error
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was skipped."""
+        return self._record.reason
+
+    @property
+    def attempts(self) -> int:
+        """How often it was started: 0 for a cached or skipped one."""
+        return self._record.attempts
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When it was started for the first time, in UTC; None if it never was."""
+        return moment(self._record.started)
+
+    @property
+    def end_time(self) -> datetime | None:
+        """When it ended, in UTC; None while it has not."""
+        return moment(self._record.ended)
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Time from its start to its end, or until now; None if it was never started."""
+        start = self.start_time
+        return None if start is None else elapsed(start, self.end_time)
+
+    @property
+    def cache_key(self) -> str | None:
+        """The key under which its result is found again; None before it was started."""
+        return self._record.cache_key
+
+    @property
+    def run(self) -> PipelineRunView:
+        """The run that it is a step of."""
+        from zenml.post_execution.run import PipelineRunView
+
+        if self._run is None:
+            self._run = PipelineRunView(self._stores, self._stores.metadata.run(self._last.run_id))
+        return self._run
+
+    @property
+    def source_step(self) -> StepView:
+        """The step that really ran: for a cached one that of an earlier run, else this one."""
+        source = self._record.source
+        return self if source is None else StepView(self._stores, self._stores.metadata.step(source))
+
+    @property
+    def parent_steps(self) -> list[StepView]:
+        """The steps of the run that had to end before this one started, in the order of the run."""
+        waits_for = self.run.deployment.step(self.name).upstream
+        return [step for step in self.run.steps if step.name in waits_for]
+
+    @property
+    def parents_step_ids(self) -> list[int]:
+        """The ids of `parent_steps`."""
+        return [step.id for step in self.parent_steps]
+
+    @property
+    def inputs(self) -> dict[str, ArtifactView]:
+        """What it read, by input name, in the order of declaration."""
+        own = {step.id for step in self.run.steps}
+        return {
+            name: ArtifactView(self._stores, record, is_cached=record.producer not in own)
+            for name, record in self._stores.metadata.inputs(self._id).items()
+        }
+
+    @property
+    def outputs(self) -> dict[str, ArtifactView]:
+        """What it gave, by output name, in the order of declaration."""
+        records: dict[str, ArtifactRecord] = self._stores.metadata.outputs(self._id)
+        return {
+            name: ArtifactView(self._stores, record, is_cached=record.producer != self._id)
+            for name, record in records.items()
+        }
+
+    @property
+    def input(self) -> ArtifactView:
+        """The only input. Raises ValueError if there is none, or more than one."""
+        return self._only("input", self.inputs)
+
+    @property
+    def output(self) -> ArtifactView:
+        """The only output. Raises ValueError if there is none, or more than one."""
+        return self._only("output", self.outputs)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last value of each number that it logged, in the order of their first recording."""
+        return {metric.name: metric.value for metric in self._stores.metadata.metrics(self._id)}
+
+    def get_metric(self, name: str) -> list[MetricRecord]:
+        """All values of a number that it logged. Raises DoesNotExistException."""
+        metrics = self._stores.metadata.metrics(self._id)
+        found = [metric for metric in metrics if metric.name == name]
+        if not found:
+            hint = nearest(name, {metric.name for metric in metrics})
+            raise DoesNotExistException(f"The step '{self.name}' has logged no metric '{name}'.{hint}")
+        return found
+
+    @property
+    def logged_parameters(self) -> dict[str, str]:
+        """The parameters that it logged by itself, as text."""
+        return self._stores.metadata.logged_parameters(self._id)
+
+    def _only(self, what: str, artifacts: dict[str, ArtifactView]) -> ArtifactView:
+        if len(artifacts) != 1:
+            names = ", ".join(f"'{name}'" for name in artifacts)
+            has = (
+                f"{len(artifacts)} {what}s ({names}): use"
+                if artifacts
+                else f"no {what} that is recorded; see"
+            )
+            raise ValueError(f"The step '{self.name}' ({self.status}) has {has} `.{what}s`.")
+        return next(iter(artifacts.values()))
+
+    def __repr__(self) -> str:
+        return f"StepView(id={self.id}, name={self.name!r}, status={self.status.value!r})"
