@@ -24,7 +24,7 @@ class PolarsMaterializer(BaseMaterializer):
         """Read the frame or series."""
         super().handle_input(data_type)
         with fileio.open(f"{self.artifact.uri}/{_NAME}", "rb") as file:
-            frame = pl.read_ipc(file, memory_map=False)
+            frame = pl.read_ipc(file)
         if issubclass(data_type, pl.Series):
             return frame.to_series()
         return frame.lazy() if issubclass(data_type, pl.LazyFrame) else frame
