@@ -35,19 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _T = StackComponentType
-_ORDER = (
-    _T.ORCHESTRATOR,
-    _T.METADATA_STORE,
-    _T.ARTIFACT_STORE,
-    _T.CONTAINER_REGISTRY,
-    _T.SECRETS_MANAGER,
-    _T.STEP_OPERATOR,
-    _T.FEATURE_STORE,
-    _T.MODEL_DEPLOYER,
-    _T.EXPERIMENT_TRACKER,
-    _T.ALERTER,
-    _T.DATA_VALIDATOR,
-)
 C = TypeVar("C", bound=StackComponent)
 
 
@@ -76,11 +63,27 @@ class Stack:
         alerter: BaseAlerter | None = None,
         data_validator: BaseDataValidator | None = None,
     ) -> None:
-        given = {type_: component for type_ in _ORDER if (component := locals()[type_.value]) is not None}
+        given: dict[StackComponentType, StackComponent | None] = {
+            _T.ORCHESTRATOR: orchestrator,
+            _T.METADATA_STORE: metadata_store,
+            _T.ARTIFACT_STORE: artifact_store,
+            _T.CONTAINER_REGISTRY: container_registry,
+            _T.SECRETS_MANAGER: secrets_manager,
+            _T.STEP_OPERATOR: step_operator,
+            _T.FEATURE_STORE: feature_store,
+            _T.MODEL_DEPLOYER: model_deployer,
+            _T.EXPERIMENT_TRACKER: experiment_tracker,
+            _T.ALERTER: alerter,
+            _T.DATA_VALIDATOR: data_validator,
+        }
         self._name = check_name(name, "stack")
         self._secrets: dict[str, dict[str, str]] = {}
-        self._components = {type_: self._bound(type_, component) for type_, component in given.items()}
-        if missing := [type_.display for type_ in _ORDER if type_.required and type_ not in self._components]:
+        self._components = {
+            type_: self._bound(type_, component)
+            for type_, component in given.items()
+            if component is not None
+        }
+        if missing := [type_.display for type_ in given if type_.required and type_ not in self._components]:
             raise StackValidationError(
                 f"The stack '{name}' has no {' and no '.join(missing)}: every stack needs one."
             )
@@ -88,7 +91,7 @@ class Stack:
     @classmethod
     def from_components(cls, name: str, components: Mapping[StackComponentType, StackComponent]) -> Self:
         """A stack of these components. Raises StackValidationError as the constructor does."""
-        return cls(name, **cast("dict[str, Any]", {t.value: components.get(t) for t in _ORDER}))
+        return cls(name, **cast("dict[str, Any]", {t.value: components.get(t) for t in StackComponentType}))
 
     @classmethod
     def from_spec(cls, spec: StackSpec, root: Path | None = None) -> Self:
