@@ -28,12 +28,11 @@ class LocalFiles:
 
     def copyfile(self, src: str, dst: str, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002 - the interface's
         """Copy a file."""
-        if os.path.isdir(dst):
-            raise IsADirectoryError(errno.EISDIR, "Is a folder", dst)
-        if not overwrite:
-            _refuse_existing(dst)
-        with open(src, "rb") as source, self.open(dst, "wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+        with open(src, "rb") as source:
+            if not overwrite:
+                _refuse_existing(dst)
+            with self.open(dst, "wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or a folder."""

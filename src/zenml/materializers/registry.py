@@ -58,6 +58,7 @@ _TABLE = {
         _BUILT_IN,
     ),
     "pathlib._local.PurePath": _BUILT_IN,  # its home in Python 3.13
+    "zenml.services.service.BaseService": f"{_PACKAGE}.service_materializer.ServiceMaterializer",
     "pyarrow.lib.Array": _PYARROW,
     "pyarrow.lib.ChunkedArray": _PYARROW,
     "pydantic.main.BaseModel": _STRUCTURED,
