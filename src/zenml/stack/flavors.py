@@ -139,7 +139,9 @@ def check_flavor_class(class_: Any, source: str, type_: StackComponentType | Non
         )
     if not hasattr(class_, "TYPE") or (type_ is not None and type_ != class_.TYPE):
         expected = _BASES[type_] if type_ else "one of the base classes"
-        actual = f"a {class_.TYPE.display}" if hasattr(class_, "TYPE") else "a component without TYPE"
+        actual = (
+            f"of the type {class_.TYPE.display}" if hasattr(class_, "TYPE") else "a component without TYPE"
+        )
         raise StackComponentInterfaceError(f"{source!r} is {actual}; expected a subclass of {expected}.")
     base = import_class(_BASES[class_.TYPE])
     if not issubclass(class_, base):
