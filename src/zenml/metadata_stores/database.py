@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sqlite3
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,13 +19,16 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from zenml._version import __version__
 from zenml.exceptions import StoreError
-from zenml.metadata_stores import schema, statements
+from zenml.metadata_stores import statements
+from zenml.metadata_stores.schema import CURRENT, Schema, version
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE = 60.0
 """Seconds for which a transaction is tried again while others are in the way."""
@@ -106,7 +111,7 @@ class Database:
         url: where it is, with credentials.
         what: the store, as messages name it; without the password.
         connect_args: further arguments of the driver's connect function.
-        migrations: folder of the revisions.
+        schema: what its tables shall be.
     """
 
     sql = statements
@@ -117,13 +122,12 @@ class Database:
         *,
         what: str,
         connect_args: Mapping[str, Any] | None = None,
-        migrations: Path | None = None,
-        **options: Any,
+        schema: Schema = CURRENT,
     ) -> None:
         self.url = make_url(url)
         self.what = what
-        self.engine = self._make_engine(dict(connect_args or {}), options)
-        self._migrations = migrations
+        self.engine = self._make_engine(dict(connect_args or {}))
+        self._schema = schema
         self._statements: dict[tuple[int, bool], tuple[_Prepared, Executable]] = {}
         self._results_of: dict[int, Executable] = {}
         self._opening = threading.Lock()
@@ -165,7 +169,7 @@ class Database:
         return self._results_of[count]
 
     def _transact(self, work: Callable[[Transaction], T], *, writing: bool) -> T:
-        deadline = 0.0
+        started = time.monotonic()
         attempt = 0
         while True:
             try:
@@ -175,8 +179,8 @@ class Database:
             except (self._errors, DBAPIError) as caught:
                 error = caught.orig if isinstance(caught, DBAPIError) else caught
                 attempt += 1
-                deadline = deadline or time.monotonic() + _PATIENCE
-                if not self._worth_another_try(error, attempt) or time.monotonic() > deadline:
+                late = time.monotonic() - started > _PATIENCE
+                if late or not self._worth_another_try(error, attempt):
                     raise self.refusal(error) from caught
                 time.sleep(min(0.002 * 2**attempt, 0.1))
 
@@ -196,7 +200,7 @@ class Database:
 
     # What differs between databases.
 
-    def _make_engine(self, connect_args: dict[str, Any], options: dict[str, Any]) -> Engine:
+    def _make_engine(self, connect_args: dict[str, Any]) -> Engine:
         return create_engine(
             self.url,
             connect_args=connect_args,
@@ -205,7 +209,6 @@ class Database:
             pool_pre_ping=True,  # a step may train for longer than a server keeps a silent connection
             pool_use_lifo=True,
             max_overflow=-1,
-            **options,
         )
 
     def _begin(self, cursor: DBAPICursor, *, writing: bool) -> None:
@@ -250,46 +253,83 @@ class Database:
 
     # The schema.
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read."""
+        return True
+
     def _open(self) -> None:
         with self._opening:
             if self._is_open:
                 return
-            if self._present() != schema.REVISION:
+            if self._present() != self._schema.revision:
                 with self._exclusive() as connection:
                     self._bring_up(connection)
             self._is_open = True
 
     def _present(self) -> str | None:
         with self.engine.connect() as connection:
-            return self._revision(connection)
+            return self._written(connection)[0]
 
-    def _revision(self, connection: Connection) -> str | None:
-        if not inspect(connection).has_table(schema.version.name):
-            return None
-        return connection.execute(statements.version_row).scalar()
+    def _written(self, connection: Connection) -> tuple[str | None, str]:
+        """The revision that the database has, and the version of zenml that brought it there."""
+        if not inspect(connection).has_table(version.name):
+            return None, ""
+        row = connection.execute(statements.version_row).first()
+        return (row[0], row[1] or "of unknown version") if row else (None, "")
 
     def _bring_up(self, connection: Connection) -> None:
-        revision = self._revision(connection)
+        revision, by = self._written(connection)
         if revision is None:
-            schema.metadata.create_all(connection)
-            connection.execute(
-                statements.insert_version, {"version_num": schema.REVISION, "zenml_version": __version__}
+            self._schema.metadata.create_all(connection)
+            row = {"version_num": self._schema.revision, "zenml_version": __version__}
+            connection.execute(statements.insert_version, row)
+        elif revision != self._schema.revision:
+            from zenml.metadata_stores.upgrade import Upgrade
+
+            upgrade = Upgrade(self._schema, revision)
+            if not upgrade.is_known:
+                raise StoreError(
+                    f"{self.what} has the schema revision '{revision}', written by zenml {by}; this zenml {__version__} "
+                    f"knows revisions up to '{self._schema.revision}'. Update zenml here to that version or a later one, or use another "
+                    "metadata store. Nothing was changed."
+                )
+            backup = self._back_up(connection, revision)
+            _log.warning(
+                "%s is brought from the schema revision '%s' to '%s'; what it held before is kept in %s.",
+                self.what,
+                revision,
+                self._schema.revision,
+                backup,
             )
+            upgrade.run(connection)
+            connection.execute(statements.update_version, {"zenml_version": __version__})
+
+    def _back_up(self, connection: Connection, revision: str) -> str:
+        """Copy what the database holds to where an upgrade does not touch it; says where that is."""
+        prefix = f"backup_{revision}_"
+        quote = connection.dialect.identifier_preparer.quote
+        for table in inspect(connection).get_table_names():
+            if table.startswith("zenml_") and table in self._schema.metadata.tables:
+                connection.exec_driver_sql(f"DROP TABLE IF EXISTS {quote(prefix + table)}")
+                copy = f"CREATE TABLE {quote(prefix + table)} AS SELECT * FROM {quote(table)}"  # noqa: S608 - names of our own
+                connection.exec_driver_sql(copy)
+        return f"the tables '{prefix}...' of the same database"
 
 
 class SQLiteDatabase(Database):
     """A database in a file. Writers of one process wait for each other here; those of others in SQLite."""
 
-    def __init__(self, path: Path, *, what: str, migrations: Path | None = None) -> None:
+    def __init__(self, path: Path, *, what: str, schema: Schema = CURRENT) -> None:
         self._path = path
         self._writer = threading.Lock()
-        super().__init__(URL.create("sqlite", database=str(path)), what=what, migrations=migrations)
+        super().__init__(URL.create("sqlite", database=str(path)), what=what, schema=schema)
 
-    def _make_engine(self, connect_args: dict[str, Any], options: dict[str, Any]) -> Engine:
+    def _make_engine(self, connect_args: dict[str, Any]) -> Engine:
         engine = create_engine(
             self.url,
             connect_args={
-                "timeout": _PATIENCE,
+                "timeout": _PATIENCE / 2,
                 "isolation_level": None,
                 "check_same_thread": False,
                 "cached_statements": 256,
@@ -298,7 +338,6 @@ class SQLiteDatabase(Database):
             hide_parameters=True,
             pool_use_lifo=True,
             max_overflow=-1,
-            **options,
         )
         event.listen(engine, "connect", self._configure)
         return engine
@@ -333,8 +372,18 @@ class SQLiteDatabase(Database):
             return "Restore it from a backup, or move it away: a new one is made then."
         return "What was recorded before is kept."
 
+    @property
+    def exists(self) -> bool:
+        """Whether the file is there: it is made at the first write."""
+        return self._is_open or self._path.exists()
+
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{self.what} cannot be made: {error.strerror or error}: {str(error.filename)!r}. May you write there?"
+            ) from error
         super()._open()
 
     @contextmanager
@@ -342,9 +391,21 @@ class SQLiteDatabase(Database):
         with self.engine.connect() as connection:
             # Once in a file's life: the mode is a property of the file.
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
-            connection.commit()
+            # A revision may replace a table that others refer to.
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                connection.commit()
+            finally:
+                connection.rollback()
+                connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+
+    def _back_up(self, connection: Connection, revision: str) -> str:
+        path = self._path.with_name(f"{self._path.name}.{revision}-{time.strftime('%Y%m%d-%H%M%S')}.backup")
+        with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(path)) as target:
+            source.backup(target)
+        return f"the file {str(path)!r}"
 
 
 def _dispose(engine: Engine, pid: int) -> None:

@@ -1,11 +1,13 @@
 """The tables of a metadata store: one schema for every database.
 
 Times are seconds since the epoch. Owners, parameters, parts of cache keys and manifests are JSON text. What a change of this
-module needs besides: a revision in `migrations/versions` that does the same to stores that exist, and its name in `REVISION`.
+module needs besides: a revision in `migrations/versions` that does the same to stores that exist, and its name in `CURRENT`. Ids of runs, steps and artifacts are never given twice (hence AUTOINCREMENT in SQLite).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -22,9 +24,6 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
-
-REVISION = "0001"
-"""The latest revision: what a store has that this code makes."""
 
 metadata = MetaData(
     naming_convention={
@@ -97,6 +96,7 @@ runs = _table(
     Index(None, "pipeline_id", "id"),
     Index(None, "pipeline_id", "status", "id"),
     Index(None, "status", "id"),
+    sqlite_autoincrement=True,
 )
 
 # Apart from the runs: a deployment may have megabytes, and lists of runs do not want it.
@@ -130,6 +130,7 @@ step_runs = _table(
     UniqueConstraint("run_id", "name", "map_index"),
     Index(None, "result_key", "id"),
     Index(None, "source_id"),
+    sqlite_autoincrement=True,
 )
 
 attempts = _table(
@@ -162,6 +163,7 @@ artifacts = _table(
     Column("digest", _Digest, nullable=False),
     Column("size", BigInteger, nullable=False),
     UniqueConstraint("step_run_id", "position"),
+    sqlite_autoincrement=True,
 )
 
 inputs = _table(
@@ -194,3 +196,15 @@ logged_parameters = _table(
     Column("value", _Long, nullable=False),
     UniqueConstraint("step_run_id", "name"),
 )
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The tables at a revision, and the folder of the revisions that led there."""
+
+    metadata: MetaData
+    revision: str
+    migrations: Path
+
+
+CURRENT = Schema(metadata, "0001", Path(__file__).parent / "migrations")

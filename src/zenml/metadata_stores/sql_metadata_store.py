@@ -7,7 +7,7 @@ import math
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NO_ERROR = {"error_type": None, "error_message": None, "error_traceback": None}
+_NO_ROWS: Sequence[Row] = ()
+_ALL = 2**62  # as a limit
 _KEYS_AT_ONCE = (1, 8, 64)  # each is a statement of its own
 
 
@@ -356,7 +358,7 @@ class SQLMetadataStore(BaseMetadataStore):
                 return {}
             return self._results(tx, dict(tx.rows(sql.successful_keys, {"runs": runs})), store)
 
-        return database.read(work)
+        return self._read(work, {})
 
     def find_results(self, digests: Collection[str], store: str) -> Mapping[str, CachedResult]:
         """The latest result for each of these cache keys."""
@@ -370,7 +372,7 @@ class SQLMetadataStore(BaseMetadataStore):
                 found.update((key, id) for key, id in rows if id is not None)
             return self._results(tx, found, store)
 
-        return database.read(work)
+        return self._read(work, {})
 
     def _results(self, tx: Transaction, sources: Mapping[str, int], store: str) -> dict[str, CachedResult]:
         """The results of these step runs, by key; without those that lie in another artifact store."""
@@ -395,9 +397,8 @@ class SQLMetadataStore(BaseMetadataStore):
 
     def count_runs(self, pipeline_id: int | None = None) -> int:
         """Number of runs."""
-        if pipeline_id is None:
-            return int(self._rows("count_runs")[0][0])
-        return int(self._rows("count_runs_of", pipeline_id=pipeline_id)[0][0])
+        query = "count_runs" if pipeline_id is None else "count_runs_of"
+        return sum(row[0] for row in self._rows(query, pipeline_id=pipeline_id))
 
     def runs(
         self,
@@ -408,10 +409,9 @@ class SQLMetadataStore(BaseMetadataStore):
         newest_first: bool = False,
     ) -> list[RunRecord]:
         """Runs by age."""
-        database = self._database
-        page = database.sql.pages[pipeline_id is not None, newest_first]
-        values = {"offset": offset, "limit": 2**62 if limit is None else limit, "pipeline_id": pipeline_id}
-        return [_run(row) for row in database.read(lambda tx: tx.rows(page, values))]
+        page = self._database.sql.pages[pipeline_id is not None, newest_first]
+        values = {"offset": offset, "limit": _ALL if limit is None else limit, "pipeline_id": pipeline_id}
+        return [_run(row) for row in self._read(lambda tx: tx.rows(page, values), _NO_ROWS)]
 
     def run(self, run_id: int) -> RunRecord:
         """A run."""
@@ -469,8 +469,12 @@ class SQLMetadataStore(BaseMetadataStore):
         return dict(self._rows("logged_parameters_of", step_run_id=step_run_id))
 
     def _rows(self, query: str, **values: Any) -> Sequence[Row]:
+        statement = getattr(self._database.sql, query)
+        return self._read(lambda tx: tx.rows(statement, values), _NO_ROWS)
+
+    def _read(self, work: Callable[[Transaction], T], nothing: T) -> T:
         database = self._database
-        return database.read(lambda tx: tx.rows(getattr(database.sql, query), values))
+        return database.read(work) if database.exists else nothing
 
     def _no_step(self, step_run_id: int) -> DoesNotExistException:
         return DoesNotExistException(
