@@ -33,6 +33,11 @@ _SECRET_NAME = re.compile(r"(^|_)(password|passwd|token|secret)$|_(key|secret|to
 _MASK = "***"
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether a text field of that name counts as secret, unless its class says otherwise."""
+    return _SECRET_NAME.search(name) is not None
+
+
 class Secret:
     """Marks a field as secret: `credentials: Annotated[str, Secret()]`."""
 
@@ -338,4 +343,4 @@ def _is_secret(name: str, field: FieldInfo) -> bool:
             return isinstance(mark, Secret) or mark is Secret
     if "SecretStr" in str(field.annotation):
         return True
-    return "str" in str(field.annotation) and _SECRET_NAME.search(name) is not None
+    return "str" in str(field.annotation) and is_secret_name(name)
