@@ -93,7 +93,7 @@ def local(folder: Path) -> BaseArtifactStore:
     return LocalArtifactStore(name="store", path=str(folder))
 
 
-def memory(folder: Path) -> BaseArtifactStore:  # noqa: ARG001 - it needs none
+def memory(folder: Path) -> BaseArtifactStore:
     return MemoryArtifactStore(name="store", path=f"memory://{uuid4()}/some/prefix")
 
 
@@ -367,7 +367,7 @@ def test_a_store_survives_its_record(store):
 
 
 @pytest.mark.parametrize("make", STORES, ids=lambda make: make.__name__)
-def test_any_sequence_of_operations_agrees_with_a_dictionary(make, tmp_path_factory):
+def test_any_sequence_of_operations_agrees_with_a_dictionary(make, tmp_path_factory):  # noqa: C901 - one machine
     names = st.sampled_from(["a", "b", "c[x]", "d/e", "d/f", "g/h/i"])
 
     class Machine(RuleBasedStateMachine):
@@ -418,14 +418,19 @@ def test_any_sequence_of_operations_agrees_with_a_dictionary(make, tmp_path_fact
 
         @invariant()
         def agrees(self):
-            assert self.store.sizes(self.store.path) == {name: len(content) for name, content in self.model.items()}
+            assert self.store.sizes(self.store.path) == {
+                name: len(content) for name, content in self.model.items()
+            }
             for name, content in self.model.items():
                 assert read(self.store, self.path(name)) == content
 
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=15,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
         ),
     )
 

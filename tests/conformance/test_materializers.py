@@ -74,7 +74,9 @@ def test_every_changed_bit_is_found(store, name):
         content = path.read_bytes()
         for position in {0, len(content) // 2, len(content) - 1} if content else ():
             path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
-            with pytest.raises(ArtifactCorruptedError, match=rf"'output' is corrupted.*{entry.sha256}") as caught:
+            with pytest.raises(
+                ArtifactCorruptedError, match=rf"'output' is corrupted.*{entry.sha256}"
+            ) as caught:
                 read_value(record, store)
             assert repr(entry.path) in str(caught.value)
         path.write_bytes(content)
@@ -93,9 +95,13 @@ def test_every_missing_or_shortened_file_is_named(store, name):
             read_value(record, store)
         if content:
             path.write_bytes(content[:-1])
-            with pytest.raises(ArtifactCorruptedError, match=f"{entry.size} bytes were written, {entry.size - 1} are there"):
+            with pytest.raises(
+                ArtifactCorruptedError, match=f"{entry.size} bytes were written, {entry.size - 1} are there"
+            ):
                 read_value(record, store)
-            assert f"has {entry.size - 1} bytes instead of {entry.size}" in (check_present(record, store) or "")
+            assert f"has {entry.size - 1} bytes instead of {entry.size}" in (
+                check_present(record, store) or ""
+            )
         path.unlink()
         with pytest.raises(ArtifactGoneError, match="'output' is gone") as caught:
             read_value(record, store)
@@ -107,7 +113,11 @@ def test_every_missing_or_shortened_file_is_named(store, name):
 def test_a_pickle_is_named_as_such(store, name):
     record = written(name, store)
 
-    pickles = [entry.path for entry in record.manifest if b"\x80\x05\x95" in Path(record.uri, entry.path).read_bytes()[:8]]
+    pickles = [
+        entry.path
+        for entry in record.manifest
+        if b"\x80\x05\x95" in Path(record.uri, entry.path).read_bytes()[:8]
+    ]
 
     assert all("pickle" in path for path in pickles)
     assert class_at(record.materializer).PICKLES or not pickles
@@ -171,7 +181,9 @@ leaves = (
     | st.integers().map(Point)
 )
 hashable = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3), max_leaves=4
+    leaves,
+    lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3),
+    max_leaves=4,
 )
 nested = st.recursive(
     leaves,
@@ -188,7 +200,11 @@ nested = st.recursive(
 
 
 @given(value=nested)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_nested_value_comes_back_as_it_was(store, value):
     record = write_value("output", value, f"{store.path}/output", store)
 

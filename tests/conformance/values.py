@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import fractions
@@ -110,7 +110,7 @@ def text_with_note() -> Text:
 
 def settings_with_private() -> Settings:
     value = Settings(rate=0.5, nested=Settings(rate=1))
-    value._seen = 3  # noqa: SLF001 - what is tested
+    value._seen = 3
     return value
 
 
@@ -146,7 +146,9 @@ def equals(a: Any, b: Any) -> bool:
 def polars(a: Any, b: Any) -> bool:
     if isinstance(b, pl.LazyFrame):
         return polars(a.collect(), b.collect())
-    return a.equals(b) and (a.schema == b.schema if isinstance(b, pl.DataFrame) else (a.name, a.dtype) == (b.name, b.dtype))
+    return a.equals(b) and (
+        a.schema == b.schema if isinstance(b, pl.DataFrame) else (a.name, a.dtype) == (b.name, b.dtype)
+    )
 
 
 def tensors(a: Any, b: Any) -> bool:
@@ -163,7 +165,9 @@ def modules(a: Any, b: Any) -> bool:
 
 
 def loaders(a: Any, b: Any) -> bool:
-    return all(torch.equal(x, y) for left, right in zip(a, b, strict=True) for x, y in zip(left, right, strict=True))
+    return all(
+        torch.equal(x, y) for left, right in zip(a, b, strict=True) for x, y in zip(left, right, strict=True)
+    )
 
 
 X = np.arange(12.0).reshape(6, 2)
@@ -218,8 +222,14 @@ BIG_FRAME = pd.DataFrame(
         "lists": [[1], [2], [], None, [3]],
         "bytes": [b"\x00"] * N,
         "nothing": [None] * N,
-        "decimal": [decimal.Decimal("1.0"), decimal.Decimal(2), None, decimal.Decimal("NaN"), decimal.Decimal(3)],
-        "day": [datetime.date(2024, 2, 29)] * N,
+        "decimal": [
+            decimal.Decimal("1.0"),
+            decimal.Decimal(2),
+            None,
+            decimal.Decimal("NaN"),
+            decimal.Decimal(3),
+        ],
+        "day": [dt.date(2024, 2, 29)] * N,
         "category": pd.Categorical(list("aabbc"), ordered=True),
         "cut": pd.cut(range(N), 3),
         "time": pd.date_range("2020", periods=N),
@@ -265,7 +275,7 @@ VALUES: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], bool]]] = {
             "tuple": lambda: (1, (2, [3, (4,)]), ()),
             "set": lambda: {"b", "a", 3, (1, frozenset({2}))},
             "frozenset": lambda: frozenset(range(100)),
-            "dict": lambda: {"b": 1, "a": {1: "one", (1, 2): "pair", None: 3, True: 4.5, "$": 5}, "$": "x"},
+            "dict": lambda: {"b": 1, "a": {2: "two", (1, 2): "pair", None: 3, True: 4.5, "$": 5}, "$": "x"},
             "nested": lambda: {"list": [{"set": {1}}, (b"x" * 10, bytearray(b"y"))]},
             "large-bytes-inside": lambda: [b"x" * (1 << 20), bytearray(b"y" * ((1 << 20) + 1))],
             "shared": cycle_free_shared,
@@ -274,13 +284,13 @@ VALUES: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], bool]]] = {
             "ordered": lambda: OrderedDict([("b", 1), ("a", 2)]),
             "default": lambda: defaultdict(list, {"a": [1]}),
             "counter": lambda: Counter("hello"),
-            "date": lambda: datetime.date(2024, 2, 29),
-            "naive": lambda: datetime.datetime(2024, 10, 27, 2, 30, 1, 5, fold=1),  # noqa: DTZ001 - that is tested
-            "utc": lambda: datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc),
-            "zone": lambda: datetime.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("Asia/Tokyo")),
-            "named-offset": lambda: datetime.timezone(datetime.timedelta(hours=-3, minutes=30), "here"),
-            "time": lambda: datetime.time(23, 59, 59, 999999, tzinfo=datetime.timezone.utc),
-            "timedelta": lambda: datetime.timedelta(days=-1, microseconds=7),
+            "date": lambda: dt.date(2024, 2, 29),
+            "naive": lambda: dt.datetime(2024, 10, 27, 2, 30, 1, 5, fold=1),  # noqa: DTZ001 - that is tested
+            "utc": lambda: dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc),
+            "zone": lambda: dt.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("Asia/Tokyo")),
+            "named-offset": lambda: dt.timezone(dt.timedelta(hours=-3, minutes=30), "here"),
+            "time": lambda: dt.time(23, 59, 59, 999999, tzinfo=dt.timezone.utc),
+            "timedelta": lambda: dt.timedelta(days=-1, microseconds=7),
             "path": lambda: Path("a/../b/ü"),
             "posix-path": lambda: PurePosixPath("/x"),
             "windows-path": lambda: PureWindowsPath("C:\\x"),
@@ -318,8 +328,12 @@ VALUES: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], bool]]] = {
             "decimal-nan": lambda: decimal.Decimal("NaN"),
         },
         same: {"nat": lambda: pd.NaT, "na": lambda: pd.NA},
-        lambda a, b: a.made == b.made and arrays(a.array, b.array): {"array-in-dataclass": lambda: Holder(np.arange(3))},
-        lambda a, b: all(map(arrays, a["x"], b["x"])): {"arrays": lambda: {"x": (np.arange(3), np.ones((2, 2)))}},
+        lambda a, b: a.made == b.made and arrays(a.array, b.array): {
+            "array-in-dataclass": lambda: Holder(np.arange(3))
+        },
+        lambda a, b: all(map(arrays, a["x"], b["x"])): {
+            "arrays": lambda: {"x": (np.arange(3), np.ones((2, 2)))}
+        },
         arrays: {
             "array": lambda: np.arange(12.0).reshape(3, 4),
             "array-0d": lambda: np.array(3.5),
@@ -328,7 +342,9 @@ VALUES: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], bool]]] = {
             "array-sliced": lambda: np.arange(20).reshape(4, 5)[1:, ::2],
             "array-text": lambda: np.array(["a", "bcd", "é"]),
             "array-bytes": lambda: np.array([b"a", b"bc"]),
-            "array-structured": lambda: np.array([(1, 2.5, "x")], [("a", "<i4"), ("b", ">f8"), ("c", "U3", (2,))]),
+            "array-structured": lambda: np.array(
+                [(1, 2.5, "x")], [("a", "<i4"), ("b", ">f8"), ("c", "U3", (2,))]
+            ),
             "array-dates": lambda: np.array(["2024-01-01", "NaT"], "M8[D]"),
             "array-bool": lambda: np.array([[True, False]]),
             "array-complex": lambda: np.array([1 + 2j]),
@@ -343,20 +359,22 @@ VALUES: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], bool]]] = {
             "record": lambda: np.rec.array([(1, 2.0)], dtype=[("a", "i8"), ("b", "f8")]),
         },
         frames: {
-            "frame": lambda: BIG_FRAME.copy(),
-            "frame-empty": lambda: pd.DataFrame(),
+            "frame": BIG_FRAME.copy,
+            "frame-empty": pd.DataFrame,
             "frame-no-rows": lambda: pd.DataFrame(columns=["a", "b"]),
             "frame-no-columns": lambda: pd.DataFrame(index=[1, 2]),
             "frame-numbered": lambda: pd.DataFrame([[1, 2], [3, 4]]),
             "frame-mixed-labels": lambda: pd.DataFrame([[1, 2], [3, 4]], columns=[0, "a"]),
-            "frame-same-labels": lambda: pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"], index=pd.Index(["x", "y"], name=("k", 1))),
+            "frame-same-labels": lambda: pd.DataFrame(
+                [[1, 2], [3, 4]], columns=["a", "a"], index=pd.Index(["x", "y"], name=("k", 1))
+            ),
             "frame-multi": lambda: pd.DataFrame([[1, 2], [3, 4]], columns=MULTI, index=MULTI[::-1]),
             "frame-dates": lambda: pd.DataFrame([[1, 2]], columns=pd.date_range("2020", periods=2, tz="UTC")),
             "frame-attributes": frame_with_attributes,
             "series": lambda: pd.Series([1, 2], name="x", index=[7, 8]),
             "series-tuple-name": lambda: pd.Series([1.5], name=("x", 1)),
             "series-empty": lambda: pd.Series([], dtype=float),
-            "series-category": lambda: BIG_FRAME["cut"].copy(),
+            "series-category": BIG_FRAME["cut"].copy,
             "index": lambda: pd.Index(["a", "b"], name="n"),
             "index-range": lambda: pd.RangeIndex(1, 9, 2),
             "index-dates": lambda: pd.date_range("2020", periods=3),
@@ -373,11 +391,11 @@ VALUES: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], bool]]] = {
                     "list": [[1], [2, 3]],
                     "struct": [{"x": 1}, {"x": 2}],
                     "enum": pl.Series(["u", "v"], dtype=pl.Enum(["u", "v"])),
-                    "date": [datetime.date(2024, 1, 1), None],
+                    "date": [dt.date(2024, 1, 1), None],
                     "decimal": pl.Series(["1.20", "3"]).cast(pl.Decimal(10, 2)),
                 }
             ),
-            "polars-empty": lambda: pl.DataFrame(),
+            "polars-empty": pl.DataFrame,
             "polars-series": lambda: pl.Series("x", [1, None]),
             "polars-lazy": lambda: pl.LazyFrame({"a": [1, 2]}).filter(pl.col("a") > 1),
         },

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from zenml.enums import Reach, StackComponentType
 from zenml.exceptions import ArtifactStoreInterfaceError
+from zenml.io.filesystem import FileSystem
 from zenml.secret.references import has_reference
 from zenml.stack import StackComponent
-
-if TYPE_CHECKING:
-    from zenml.io.filesystem import FileSystem
 
 _OF_THIS_MACHINE = ("file://", "local://")
 _OF_THIS_PROCESS = ("memory://",)
@@ -27,11 +25,13 @@ class BaseArtifactStore(StackComponent):
             FLAVOR: ClassVar[str] = "azure"
             SUPPORTED_SCHEMES: ClassVar[set[str]] = {"abfs://", "az://"}
 
-    Fields for credentials come in by `storage_options`. A store for something else overrides the operations themselves (those of `zenml.io.filesystem.FileSystem`).
-    They raise what `os` raises: FileNotFoundError, FileExistsError, IsADirectoryError, PermissionError, with the path.
+    Fields for credentials come in by `storage_options`. A store for something else overrides the operations themselves (those of
+    `zenml.io.filesystem.FileSystem`). They raise what `os` raises: FileNotFoundError, FileExistsError, IsADirectoryError,
+    PermissionError, with the path.
 
     Raises:
-        ArtifactStoreInterfaceError: the class has no SUPPORTED_SCHEMES, the path has none of them, or an operation's path lies outside of the store.
+        ArtifactStoreInterfaceError: the class has no SUPPORTED_SCHEMES, the path begins with none of them, or the path of an
+            operation lies outside of the store.
     """
 
     path: str
@@ -61,7 +61,8 @@ class BaseArtifactStore(StackComponent):
                 return path if path == scheme else path.rstrip("/")
         schemes = ", ".join(f"'{scheme}'" for scheme in sorted(cls.SUPPORTED_SCHEMES))
         raise ArtifactStoreInterfaceError(
-            f"The path {path!r} cannot be that of an artifact store of the class {cls.__name__} (flavor '{cls.FLAVOR}'), which serves paths that begin with {schemes}."
+            f"The path {path!r} cannot be that of an artifact store of the class {cls.__name__} (flavor '{cls.FLAVOR}'), "
+            f"which serves paths that begin with {schemes}."
         )
 
     @property
@@ -80,7 +81,7 @@ class BaseArtifactStore(StackComponent):
         """Open a file; text is UTF-8."""
         return self._files.open(self._inside(name, write="r" not in mode or "+" in mode), mode)
 
-    def copyfile(self, src: str, dst: str, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002 - the interface's
+    def copyfile(self, src: str, dst: str, overwrite: bool = False) -> None:
         """Copy a file."""
         self._files.copyfile(self._inside(src), self._inside(dst, write=True), overwrite)
 
@@ -112,7 +113,7 @@ class BaseArtifactStore(StackComponent):
         """Remove a file."""
         self._files.remove(self._inside(path, write=True))
 
-    def rename(self, src: str, dst: str, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002 - the interface's
+    def rename(self, src: str, dst: str, overwrite: bool = False) -> None:
         """Move a file."""
         self._files.rename(self._inside(src, write=True), self._inside(dst, write=True), overwrite)
 
@@ -143,7 +144,7 @@ class BaseArtifactStore(StackComponent):
     def walk(
         self,
         top: str,
-        topdown: bool = True,  # noqa: FBT001, FBT002 - os.walk's
+        topdown: bool = True,
         onerror: Callable[..., None] | None = None,
     ) -> Iterable[tuple[str, list[str], list[str]]]:
         """Folders below `top`, each with the names of its folders and files."""
@@ -157,16 +158,18 @@ class BaseArtifactStore(StackComponent):
         return self._opened[1]
 
     def _connect(self) -> FileSystem:
-        from zenml.io.remote import RemoteFiles  # noqa: PLC0415 - fsspec is for stores that use it
+        from zenml.io.remote import RemoteFiles
 
         return RemoteFiles(self.path, self.storage_options)
 
-    def _inside(self, path: str, *, write: bool = False) -> str:  # noqa: ARG002 - for stores with symbolic links
+    def _inside(self, path: str, *, write: bool = False) -> str:
         """`path` as text, if it lies in the store. Raises ArtifactStoreInterfaceError."""
         name, root = os.fspath(path), self.path
         prefix = root if root.endswith("/") else f"{root}/"
         if (name != root and not name.startswith(prefix)) or ("/.." in name and ".." in name.split("/")):
-            raise ArtifactStoreInterfaceError(f"{name!r} lies outside of the artifact store '{self.name}', whose files are below {root!r}.")
+            raise ArtifactStoreInterfaceError(
+                f"{name!r} lies outside of the artifact store '{self.name}', whose files are below {root!r}."
+            )
         return name
 
     def _resolved(self, name: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from stat import S_ISLNK
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,7 +23,8 @@ _FILES = LocalFiles()
 class LocalArtifactStore(BaseArtifactStore):
     """Keeps files in a folder of this machine.
 
-    `path` is made absolute when the store is made; `~` stands for the home folder. Symbolic links that lead out of the folder may be read through, never written through.
+    `path` is made absolute when the store is made; `~` stands for the home folder. Symbolic links that lead out of the folder may
+    be read through, never written through.
     """
 
     FLAVOR: ClassVar[str] = "local"
@@ -37,8 +39,11 @@ class LocalArtifactStore(BaseArtifactStore):
                 "give a plain path, or choose a flavor for that scheme (`zenml artifact-store flavor list`)."
             )
         if not path:
-            raise ArtifactStoreInterfaceError("The path of an artifact store of the flavor 'local' is empty: give a folder.")
-        return os.path.abspath(os.path.expanduser(path))
+            raise ArtifactStoreInterfaceError(
+                "The path of an artifact store of the flavor 'local' is empty: give a folder."
+            )
+        # The links in it stay: `resolve` would follow them.
+        return os.path.abspath(Path(path).expanduser())  # noqa: PTH100
 
     @property
     def local_path(self) -> str:

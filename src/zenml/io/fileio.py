@@ -1,6 +1,7 @@
 """File access for materializers and steps: the same functions wherever the path lies.
 
-A path is served by the artifact store that is mounted for it (the running step's one), else it is a file of this machine, else fsspec serves it by its scheme.
+A path is served by the artifact store that is mounted for it (the running step's one); else it is a file of this machine, or
+fsspec serves it by its scheme.
 Functions raise what `os` raises: `FileNotFoundError`, `FileExistsError`, `PermissionError` ..., with the path.
 """
 
@@ -33,13 +34,13 @@ __all__ = [
 Path = str | os.PathLike[str]
 
 
-def open(path: Path, mode: str = "r") -> IO[Any]:  # noqa: A001 - the names are those of `os`
+def open(path: Path, mode: str = "r") -> IO[Any]:
     """Open a file; text is UTF-8."""
     name, files = _served(path)
     return files.open(name, mode)
 
 
-def copy(src: Path, dst: Path, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002 - the names that users know
+def copy(src: Path, dst: Path, overwrite: bool = False) -> None:
     """Copy a file, also from one file system to another. Raises FileExistsError unless it may overwrite."""
     (source, files), (target, others) = _served(src), _served(dst)
     if files is others:
@@ -93,7 +94,7 @@ def remove(path: Path) -> None:
     files.remove(name)
 
 
-def rename(src: Path, dst: Path, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002 - the names that users know
+def rename(src: Path, dst: Path, overwrite: bool = False) -> None:
     """Move a file, also from one file system to another. Raises FileExistsError unless it may overwrite."""
     (source, files), (target, others) = _served(src), _served(dst)
     if files is others:
@@ -117,7 +118,7 @@ def stat(path: Path) -> Any:
 
 def walk(
     top: Path,
-    topdown: bool = True,  # noqa: FBT001, FBT002 - os.walk's
+    topdown: bool = True,
     onerror: Callable[..., None] | None = None,
 ) -> Iterable[tuple[str, list[str], list[str]]]:
     """Folders below `top`, each with the names of its folders and files."""
@@ -135,6 +136,6 @@ def _served(path: Path) -> tuple[str, FileSystem]:
     scheme, separator, rest = name.partition("://")
     if not separator:
         return name, _LOCAL
-    from zenml.io.remote import RemoteFiles  # noqa: PLC0415 - fsspec is for remote files
+    from zenml.io.remote import RemoteFiles
 
     return name, RemoteFiles(f"{scheme}://{rest.partition('/')[0]}")

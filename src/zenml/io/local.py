@@ -14,8 +14,8 @@ from typing import IO, Any, cast
 class LocalFiles:
     """A `zenml.io.filesystem.FileSystem` over the operating system's own files.
 
-    A file opened with mode "w" or "wb" appears under its name when it is closed, whole: until then it has a temporary name beside it; if the `with` block that
-    writes it fails, it never appears. Text is UTF-8.
+    A file opened with mode "w" or "wb" appears under its name when it is closed, whole: until then it has a temporary name
+    beside it; if the `with` block that writes it fails, it never appears. Text is UTF-8.
     """
 
     def open(self, name: str, mode: str = "r") -> IO[Any]:
@@ -24,9 +24,9 @@ class LocalFiles:
             return cast("IO[Any]", _NewText(_NewFile(name), encoding="utf-8"))
         if mode == "wb":
             return cast("IO[Any]", _NewFile(name))
-        return open(name, mode, encoding=None if "b" in mode else "utf-8")  # noqa: SIM115 - handed to the caller
+        return open(name, mode, encoding=None if "b" in mode else "utf-8")
 
-    def copyfile(self, src: str, dst: str, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002 - the interface's
+    def copyfile(self, src: str, dst: str, overwrite: bool = False) -> None:
         """Copy a file."""
         with open(src, "rb") as source:
             if not overwrite:
@@ -62,7 +62,7 @@ class LocalFiles:
         """Remove a file."""
         os.remove(path)
 
-    def rename(self, src: str, dst: str, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002 - the interface's
+    def rename(self, src: str, dst: str, overwrite: bool = False) -> None:
         """Move a file or a folder."""
         if not overwrite:
             os.stat(src)
@@ -102,7 +102,7 @@ class LocalFiles:
     def walk(
         self,
         top: str,
-        topdown: bool = True,  # noqa: FBT001, FBT002 - os.walk's
+        topdown: bool = True,
         onerror: Callable[..., None] | None = None,
     ) -> Iterator[tuple[str, list[str], list[str]]]:
         """Folders below `top`, each with the names of its folders and files."""

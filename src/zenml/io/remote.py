@@ -11,9 +11,10 @@ from zenml.exceptions import ArtifactStoreInterfaceError, MissingPackageError
 
 
 class RemoteFiles:
-    """A `zenml.io.filesystem.FileSystem` over whatever fsspec knows: `url` is the root, such as "s3://bucket/prefix"; paths are URLs below it.
+    """A `zenml.io.filesystem.FileSystem` over whatever fsspec knows.
 
-    Names are taken as they are: characters such as `*` and `[` mean something in `glob` alone. Whether empty folders exist is up to the remote side.
+    `url` is the root, such as "s3://bucket/prefix"; paths are URLs below it. Names are taken as they are: characters such
+    as `*` and `[` mean something in `glob` alone. Whether empty folders exist is up to the remote side.
 
     Raises:
         ArtifactStoreInterfaceError: fsspec does not know the URL's scheme.
@@ -21,14 +22,16 @@ class RemoteFiles:
     """
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
-        from fsspec.core import url_to_fs  # noqa: PLC0415 - local files need none of it
+        from fsspec.core import url_to_fs
 
         self._url = url.rstrip("/") if not url.endswith("://") else url
         scheme = url.partition("://")[0]
         try:
             self._fs, root = url_to_fs(url, **(options or {}))
         except ImportError as error:
-            raise MissingPackageError(f"Files at '{scheme}://' need a package that is not installed: {error}.") from error
+            raise MissingPackageError(
+                f"Files at '{scheme}://' need a package that is not installed: {error}."
+            ) from error
         except ValueError as error:
             if "rotocol not known" not in str(error):
                 raise
@@ -36,7 +39,7 @@ class RemoteFiles:
                 f"{url!r} cannot be reached: fsspec knows no scheme '{scheme}://'. Use a scheme that it knows, register one with "
                 "fsspec.register_implementation(...), or override the file operations (open, exists, ...) in the artifact store's class."
             ) from None
-        self._root = root.rstrip("/")
+        self._root = str(root).rstrip("/")
 
     def open(self, name: str, mode: str = "r") -> IO[Any]:
         """Open a file; text is UTF-8."""
@@ -47,7 +50,7 @@ class RemoteFiles:
             raise _missing(name)
         return cast("IO[Any]", self._fs.open(path, mode, **({} if "b" in mode else {"encoding": "utf-8"})))
 
-    def copyfile(self, src: str, dst: str, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002 - the interface's
+    def copyfile(self, src: str, dst: str, overwrite: bool = False) -> None:
         """Copy a file."""
         self._check_target(src, dst, overwrite=overwrite)
         self._fs.cp_file(self._inner(src), self._inner(dst))
@@ -90,7 +93,7 @@ class RemoteFiles:
         self._check_file(path)
         self._fs.rm_file(self._inner(path))
 
-    def rename(self, src: str, dst: str, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002 - the interface's
+    def rename(self, src: str, dst: str, overwrite: bool = False) -> None:
         """Move a file: copied, then removed where it was."""
         self._check_target(src, dst, overwrite=overwrite)
         source, target = self._inner(src), self._inner(dst)
@@ -102,7 +105,11 @@ class RemoteFiles:
         """Remove a folder with all that it holds."""
         inner = self._inner(path)
         if not self._fresh().isdir(inner):
-            raise NotADirectoryError(errno.ENOTDIR, "Is a file", path) if self._fs.exists(inner) else _missing(path)
+            raise (
+                NotADirectoryError(errno.ENOTDIR, "Is a file", path)
+                if self._fs.exists(inner)
+                else _missing(path)
+            )
         if not glob.has_magic(inner):
             self._fs.rm(inner, recursive=True)
             return
@@ -128,12 +135,16 @@ class RemoteFiles:
         """The files below a folder, by their paths relative to it, with their sizes: one listing where the remote side can."""
         inner = self._inner(path)
         found = self._fresh().find(inner, detail=True)
-        return {name[len(inner) :].lstrip("/"): int(entry["size"]) for name, entry in found.items() if name != inner}
+        return {
+            name[len(inner) :].lstrip("/"): int(entry["size"])
+            for name, entry in found.items()
+            if name != inner
+        }
 
     def walk(
         self,
         top: str,
-        topdown: bool = True,  # noqa: FBT001, FBT002 - os.walk's
+        topdown: bool = True,
         onerror: Callable[..., None] | None = None,
     ) -> Iterator[tuple[str, list[str], list[str]]]:
         """Folders below `top`, each with the names of its folders and files."""
@@ -155,7 +166,11 @@ class RemoteFiles:
     def _check_file(self, path: str) -> None:
         inner = self._inner(path)
         if not self._fresh().isfile(inner):
-            raise IsADirectoryError(errno.EISDIR, "Is a folder", path) if self._fs.isdir(inner) else _missing(path)
+            raise (
+                IsADirectoryError(errno.EISDIR, "Is a folder", path)
+                if self._fs.isdir(inner)
+                else _missing(path)
+            )
 
     def _check_target(self, src: str, dst: str, *, overwrite: bool) -> None:
         self._check_file(src)
@@ -163,7 +178,9 @@ class RemoteFiles:
         if self._fs.isdir(inner):
             raise IsADirectoryError(errno.EISDIR, "Is a folder", dst)
         if not overwrite and self._fs.exists(inner):
-            raise FileExistsError(errno.EEXIST, "There is a file of that name; overwrite=True replaces it", dst)
+            raise FileExistsError(
+                errno.EEXIST, "There is a file of that name; overwrite=True replaces it", dst
+            )
 
 
 def _missing(path: str) -> FileNotFoundError:

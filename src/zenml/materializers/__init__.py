@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from zenml.materializers.pandas_materializer import PandasMaterializer as PandasMaterializer
     from zenml.materializers.service_materializer import ServiceMaterializer as ServiceMaterializer
 
-__all__ = ["BaseMaterializer", "BuiltInMaterializer", "NumpyMaterializer", "PandasMaterializer", "ServiceMaterializer"]
+__all__ = [
+    "BaseMaterializer",
+    "BuiltInMaterializer",
+    "NumpyMaterializer",
+    "PandasMaterializer",
+    "ServiceMaterializer",
+]
 
 # Loaded when they are first used: most need a library of their own.
 _LAZY = {

@@ -64,7 +64,8 @@ class BaseMaterializer:
                 f"The materializer {cls.__name__!r} must name the classes that it handles, "
                 f"ASSOCIATED_TYPES = (MyClass,); it has {cls.ASSOCIATED_TYPES!r}."
             )
-        if not all(inspect.isclass(t) and issubclass(t, BaseArtifact) for t in cls.ASSOCIATED_ARTIFACT_TYPES):
+        artifact_types: tuple[object, ...] = cls.ASSOCIATED_ARTIFACT_TYPES
+        if not all(isinstance(t, type) and issubclass(t, BaseArtifact) for t in artifact_types):
             raise MaterializerInterfaceError(
                 f"ASSOCIATED_ARTIFACT_TYPES of the materializer {cls.__name__!r} must be classes of zenml.artifacts; "
                 f"they are {cls.ASSOCIATED_ARTIFACT_TYPES!r}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections import deque
 from decimal import Decimal
 from enum import Enum
@@ -18,7 +18,7 @@ from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
 from zenml.materializers.classes import class_at, import_path
 from zenml.materializers.encoding import from_json, to_json
-from zenml.materializers.registry import find_materializer
+from zenml.materializers.registry import find_materializer, last_resort
 from zenml.materializers.scalar_materializer import ScalarMaterializer
 
 _JSON = "data.json"
@@ -26,7 +26,10 @@ _BYTES = "data.bin"
 
 
 class EncodedMaterializer(BaseMaterializer):
-    """Values as JSON in `data.json`, see `zenml.materializers.encoding`; a part that is no plain data (an array in a list) lies in a folder of its own, written by the materializer of its type."""
+    """Values as JSON in `data.json`, see `zenml.materializers.encoding`.
+
+    A part that is no plain data (an array in a list) lies in a folder of its own, written by the materializer of its type.
+    """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (object,)
 
@@ -48,12 +51,20 @@ class EncodedMaterializer(BaseMaterializer):
         materializer = find_materializer(type(value))
         if issubclass(materializer, ScalarMaterializer):
             return {"$": "scalar", "by": import_path(materializer), **materializer.encode(value)}
+        if issubclass(materializer, EncodedMaterializer) and not isinstance(value, (bytes, bytearray)):
+            # It is here because it cannot be encoded: a mapping whose default is made by a function.
+            materializer = last_resort()
         name = str(self._kept)
         self._kept += 1
         uri = f"{self.artifact.uri}/{name}"
         fileio.makedirs(uri)
         materializer(BaseArtifact(uri)).handle_return(value)
-        return {"$": "stored", "at": name, "type": import_path(type(value)), "materializer": import_path(materializer)}
+        return {
+            "$": "stored",
+            "at": name,
+            "type": import_path(type(value)),
+            "materializer": import_path(materializer),
+        }
 
     def _fetch(self, data: dict[str, Any]) -> Any:
         if data["$"] == "scalar":
@@ -82,10 +93,10 @@ class BuiltInMaterializer(EncodedMaterializer):
         complex,
         range,
         deque,
-        datetime.date,
-        datetime.time,
-        datetime.timedelta,
-        datetime.timezone,
+        dt.date,
+        dt.time,
+        dt.timedelta,
+        dt.timezone,
         ZoneInfo,
         Decimal,
         Enum,

@@ -15,7 +15,8 @@ from zenml.context import running_step
 def import_path(class_: type[Any]) -> str:
     """The path that a class is found by: "package.module.Class".
 
-    The main module goes by the name that it has for whoever imports it: that of its file, relative to the source root of the running step, else to its folder.
+    The main module goes by the name that it has for whoever imports it: that of its file, relative to the source root of the
+    running step, else to its folder.
     """
     if class_ is NoneType:  # its own idea of where it lives is wrong
         return "types.NoneType"
@@ -38,7 +39,9 @@ def class_at(path: str) -> Any:
             try:
                 found = getattr(found, name)
             except AttributeError:
-                raise ImportError(f"there is no {'.'.join(parts[length:])!r} in the module {module.__name__!r}") from None
+                raise ImportError(
+                    f"there is no {'.'.join(parts[length:])!r} in the module {module.__name__!r}"
+                ) from None
         return found
     raise ImportError(f"there is no module for {path!r}")
 
@@ -84,6 +87,8 @@ def _main_name() -> str:
     if file is None:
         return "__main__"
     step = running_step()
-    root = Path(step.deployment.source_root) if step is not None and step.deployment.source_root else file.parent
+    root = (
+        Path(step.deployment.source_root) if step is not None and step.deployment.source_root else file.parent
+    )
     relative = file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
     return ".".join(relative.with_suffix("").parts)

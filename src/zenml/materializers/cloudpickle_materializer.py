@@ -13,14 +13,17 @@ _NAME = "data.cloudpickle"
 
 
 class CloudpickleMaterializer(BaseMaterializer):
-    """Anything, as a pickle in `data.cloudpickle`: it can be read only where the libraries are that it was written with, and reading it executes what it holds."""
+    """Anything, as a pickle in `data.cloudpickle`.
+
+    It can be read only where the libraries are that it was written with, and reading it executes what it holds.
+    """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (object,)
     PICKLES: ClassVar[bool] = True
 
     def handle_input(self, data_type: type[Any]) -> Any:
         """Read the value."""
-        import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415 - the last resort is seldom needed
+        import cloudpickle  # type: ignore[import-untyped]
 
         super().handle_input(data_type)
         with fileio.open(f"{self.artifact.uri}/{_NAME}", "rb") as file:
@@ -28,13 +31,14 @@ class CloudpickleMaterializer(BaseMaterializer):
 
     def handle_return(self, data: Any) -> None:
         """Write the value."""
-        import cloudpickle  # noqa: PLC0415 - the last resort is seldom needed
+        import cloudpickle
 
         kind = f"{type(data).__module__}.{type(data).__qualname__}"
         warnings.warn(
             PickleWarning(
-                f"A value of type {kind} is stored as a pickle: no safer format is known for it, and it may not be readable with "
-                "other versions of its libraries. Define a materializer for the type (zenml.materializers.base_materializer.BaseMaterializer)."
+                f"A value of type {kind} is stored as a pickle: no safer format is known for it, and it may not be readable "
+                "with other versions of its libraries. Define a materializer for the type: a subclass of "
+                "zenml.materializers.base_materializer.BaseMaterializer."
             ),
             stacklevel=2,
         )

@@ -1,8 +1,11 @@
 """Python values as JSON and back, exactly: the same value, of the same type.
 
-JSON's own types stand for themselves. Everything else is an object whose key "$" names the kind; a mapping that has keys other than texts, or a key "$", is one, too.
-Equal values give equal JSON: sets are sorted by it, mappings keep their order. What is no plain data is handed to `keep`, which stores it elsewhere.
+JSON's own types stand for themselves. Everything else is an object whose key "$" names the kind; a mapping that has keys other
+than texts, or a key "$", is one, too. Equal values give equal JSON: sets are sorted by it, mappings keep their order. What is no
+plain data is handed to `keep`, which stores it elsewhere.
 """
+
+# ruff: noqa: SLF001 - the tables of kinds name the methods of the module's own classes
 
 from __future__ import annotations
 
@@ -94,9 +97,9 @@ class _Encoder:
         return self._of_class(kind, value)
 
     def _of_class(self, kind: type[Any], value: Any) -> Any:
-        from zenml.materializers.built_in_materializer import BuiltInMaterializer  # noqa: PLC0415 - it imports this module
-        from zenml.materializers.registry import find_materializer  # noqa: PLC0415
-        from zenml.materializers.structured_materializer import StructuredMaterializer  # noqa: PLC0415
+        from zenml.materializers.built_in_materializer import BuiltInMaterializer
+        from zenml.materializers.registry import find_materializer
+        from zenml.materializers.structured_materializer import StructuredMaterializer
 
         materializer = find_materializer(kind)
         if materializer is StructuredMaterializer:
@@ -163,7 +166,7 @@ class _Encoder:
             plain = _Encoder(_refuse, careful=self._careful)
             return sorted((plain.encode(item) for item in value), key=_text)
         except _NotPlainError:
-            import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415 - for what nothing else orders
+            import cloudpickle  # type: ignore[import-untyped]
 
             return [self.encode(item) for item in sorted(value, key=cloudpickle.dumps)]
 
@@ -192,13 +195,18 @@ class _Encoder:
         }
 
     def _pairs(self, value: Any) -> Any:
-        return self._guarded(value, lambda v: [[self.encode(key), self.encode(item)] for key, item in v.items()])
+        return self._guarded(
+            value, lambda v: [[self.encode(key), self.encode(item)] for key, item in v.items()]
+        )
 
     def _complex(self, value: complex) -> Any:
         return {_KIND: "complex", "bits": struct.pack(">dd", value.real, value.imag).hex()}
 
     def _range(self, value: range) -> Any:
-        return {_KIND: "range", "bounds": [self._int(value.start), self._int(value.stop), self._int(value.step)]}
+        return {
+            _KIND: "range",
+            "bounds": [self._int(value.start), self._int(value.stop), self._int(value.step)],
+        }
 
     def _datetime(self, value: datetime) -> Any:
         return {
@@ -227,7 +235,7 @@ class _Encoder:
         return {_KIND: "timezone", "arguments": [self.encode(argument) for argument in arguments]}
 
     def _zone(self, value: ZoneInfo) -> Any:
-        return self._keep(value) if value.key is None else {_KIND: "ZoneInfo", "key": value.key}
+        return self._keep(value) if not value.key else {_KIND: "ZoneInfo", "key": value.key}
 
     def _path(self, value: PurePath) -> Any:
         kind = "Path" if isinstance(value, Path) else type(value).__name__
@@ -247,8 +255,9 @@ class _Encoder:
         return {_KIND: "enum", "type": path, "name": value.name}
 
     def _subclass(self, value: Any) -> Any:
-        base = next(base for base in _BASES if isinstance(value, base))
+        base: Any = next(base for base in _BASES if isinstance(value, base))
         # By the base's own methods: the class may have others of that name.
+        plain: Any
         if base is dict:
             plain = dict(zip(dict.keys(value), dict.values(value), strict=True))
         elif base in (list, tuple, set, frozenset):
@@ -273,7 +282,11 @@ class _Encoder:
 
     def _model(self, value: Any) -> Any:
         state = value.__getstate__()
-        return {_KIND: "model", "type": import_path(type(value)), "state": {k.strip("_"): self.encode(v) for k, v in state.items()}}
+        return {
+            _KIND: "model",
+            "type": import_path(type(value)),
+            "state": {k.strip("_"): self.encode(v) for k, v in state.items()},
+        }
 
 
 _BASES = (int, float, str, bytes, tuple, list, dict, set, frozenset)
@@ -286,7 +299,9 @@ def _is_made_by(base: type[Any], kind: type[Any]) -> bool:
     between = kind.__mro__[: kind.__mro__.index(base)]
     if any(not class_.__flags__ & _HEAP_TYPE or getattr(class_, "__slots__", ()) for class_ in between):
         return False
-    return not any({"__reduce__", "__reduce_ex__", "__getstate__"} & set(vars(c)) for c in between if c is not Counter)
+    return not any(
+        {"__reduce__", "__reduce_ex__", "__getstate__"} & set(vars(c)) for c in between if c is not Counter
+    )
 
 
 def _base64(value: bytes | bytearray) -> str:
@@ -355,10 +370,10 @@ class _Decoder:
 
     def _instance(self, data: dict[str, Any]) -> Any:
         kind, value = class_at(data["type"]), self.decode(data["value"])
-        base = type(value)
+        base: Any = type(value)
         if base in (list, dict, set):
             made = base.__new__(kind)
-            {list: list.extend, dict: dict.update, set: set.update}[base](made, value)
+            (base.extend if base is list else base.update)(made, value)
         else:
             made = base.__new__(kind, value)
         if "state" in data:

@@ -16,9 +16,10 @@ _PICKLE = "figure.pickle"
 
 
 class MatplotlibMaterializer(BaseMaterializer):
-    """Figures: as a picture to look at, `figure.png`, and as a pickle, `figure.pickle`, for Matplotlib has no other form that a figure can be read back from.
+    """Figures: as a picture to look at, `figure.png`, and as a pickle, `figure.pickle`.
 
-    The figure that is read belongs to no window and not to the state of `pyplot`.
+    Matplotlib has no other form that a figure can be read back from. The figure that is read belongs to no window and not to the
+    state of `pyplot`.
     """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (matplotlib.figure.Figure,)
@@ -44,6 +45,7 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if not isinstance(value, matplotlib.figure.Figure):
             return NotImplemented
-        make, arguments, state = value.__reduce_ex__(5)[:3]  # type: ignore[misc]  # what `object` gives has all three
+        reduced: Any = value.__reduce_ex__(5)
+        make, arguments, state = reduced[:3]
         state.pop("_restore_to_pylab", None)  # reading would open a window
         return make, arguments, state

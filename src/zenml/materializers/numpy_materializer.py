@@ -8,8 +8,8 @@ from typing import IO, Any, ClassVar
 import numpy as np
 
 from zenml.io import fileio
-from zenml.materializers.built_in_materializer import EncodedMaterializer
 from zenml.materializers.base_materializer import BaseMaterializer
+from zenml.materializers.built_in_materializer import EncodedMaterializer
 from zenml.materializers.scalar_materializer import ScalarMaterializer
 
 _ARRAY = "data.npy"
@@ -21,8 +21,8 @@ _CHUNK = 1 << 22
 class NumpyMaterializer(BaseMaterializer):
     """Arrays in NumPy's own format, `data.npy`, without pickles; order of memory, byte order and structured types are kept.
 
-    A masked array has its mask in `mask.npy`. Arrays of Python objects, and of the variable-width string type, are stored element by element in the folder
-    `elements`. A memory-mapped array is read back as one in memory.
+    A masked array has its mask in `mask.npy`. Arrays of Python objects, and of the variable-width string type, are stored
+    element by element in the folder `elements`. A memory-mapped array is read back as one in memory.
     """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (np.ndarray,)
@@ -34,7 +34,9 @@ class NumpyMaterializer(BaseMaterializer):
         if issubclass(data_type, np.ma.MaskedArray):
             mask = self._read(_MASK)
             fill = self._encoded("fill").handle_input(object)
-            return np.ma.MaskedArray(data, mask=mask if mask.shape == data.shape else np.ma.nomask, fill_value=fill)
+            return np.ma.MaskedArray(
+                data, mask=mask if mask.shape == data.shape else np.ma.nomask, fill_value=fill
+            )
         return data.view(data_type) if data_type in {np.matrix, np.recarray} else data
 
     def handle_return(self, data: Any) -> None:
@@ -66,18 +68,26 @@ class NumpyMaterializer(BaseMaterializer):
     def _write_elements(self, data: Any) -> None:
         strings = isinstance(data.dtype, _STRINGS)
         if not strings and data.dtype != object:
-            raise TypeError(f"An array of the structured type {data.dtype} holds Python objects: store its fields as arrays of their own.")
+            raise TypeError(
+                f"An array of the structured type {data.dtype} holds Python objects: store its fields as arrays of their own."
+            )
         self._encoded(_ELEMENTS).handle_return(
             {
                 "shape": data.shape,
-                "strings": {k: getattr(data.dtype, k) for k in ("coerce", "na_object") if hasattr(data.dtype, k)} if strings else None,
+                "strings": {
+                    k: getattr(data.dtype, k) for k in ("coerce", "na_object") if hasattr(data.dtype, k)
+                }
+                if strings
+                else None,
                 "elements": list(data.flat),
             }
         )
 
     def _read_elements(self) -> Any:
         stored = EncodedMaterializer(type(self.artifact)(self._path(_ELEMENTS))).handle_input(object)
-        data = np.empty(len(stored["elements"]), object if stored["strings"] is None else _STRINGS[0](**stored["strings"]))
+        data = np.empty(
+            len(stored["elements"]), object if stored["strings"] is None else _STRINGS[0](**stored["strings"])
+        )
         for index, element in enumerate(stored["elements"]):
             data[index] = element
         return data.reshape(stored["shape"])
@@ -92,7 +102,9 @@ class NumpyScalarMaterializer(ScalarMaterializer):
     def encode(cls, value: Any) -> dict[str, Any]:
         """The type as NumPy describes it, and the bytes."""
         if value.dtype.hasobject:
-            raise TypeError(f"A scalar of the structured type {value.dtype} holds Python objects: store its fields.")
+            raise TypeError(
+                f"A scalar of the structured type {value.dtype} holds Python objects: store its fields."
+            )
         description = np.lib.format.dtype_to_descr(value.dtype)
         return {"dtype": description, "bytes": base64.b64encode(value.tobytes()).decode()}
 
@@ -107,6 +119,7 @@ _STRINGS: tuple[Any, ...] = (np.dtypes.StringDType,) if hasattr(np.dtypes, "Stri
 
 
 def _write(file: IO[bytes], data: Any) -> None:
+    data = _without_padding(data)
     contiguous = data.flags.c_contiguous or data.flags.f_contiguous
     if not contiguous or data.dtype.names is not None or not data.nbytes:
         np.lib.format.write_array(file, data, allow_pickle=False)
@@ -118,10 +131,36 @@ def _write(file: IO[bytes], data: Any) -> None:
         file.write(memory[start : start + _CHUNK])
 
 
+def _without_padding(data: Any) -> Any:
+    """The same array; bytes that mean nothing, and hold whatever was there before, are zero."""
+    if data.dtype.names is not None:
+        if data.dtype.itemsize == sum(
+            field[0].itemsize for field in data.dtype.fields.values()
+        ) and "g" not in str(data.dtype.descr):
+            return data
+        clean = np.zeros_like(data)
+        for name in data.dtype.names:
+            clean[name] = _without_padding(data[name])
+        return clean
+    if data.dtype.char in "gG" and np.finfo(data.dtype).nmant == _X87_MANTISSA:
+        clean = np.array(data)
+        real = clean.reshape(-1).view(np.uint8).reshape(-1, np.dtype(np.longdouble).itemsize)
+        real[:, _X87_BYTES:] = 0
+        return clean
+    return data
+
+
+_X87_MANTISSA = 63  # bits of the fraction of an 80-bit number
+_X87_BYTES = 10
+
+
 def _tuples(description: Any) -> Any:
     # JSON has made lists of the tuples that NumPy distinguishes from lists.
     if isinstance(description, list):
-        return [tuple(_tuples(part) if i == 1 else _shape(part) for i, part in enumerate(field)) for field in description]
+        return [
+            tuple(_tuples(part) if i == 1 else _shape(part) for i, part in enumerate(field))
+            for field in description
+        ]
     return description
 
 

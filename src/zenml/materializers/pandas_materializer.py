@@ -18,9 +18,10 @@ _TABLE = "data.parquet"
 
 
 class PandasMaterializer(BaseMaterializer):
-    """Data frames, series and indices: the columns and the index in `data.parquet`, by position, and labels, names and types in the folder `frame`.
+    """Data frames, series and indices.
 
-    Columns that Parquet cannot hold exactly (Python objects other than texts and bytes, complex numbers, ...) lie in that folder, too.
+    The columns and the index lie in `data.parquet`, by position, and labels, names and types in the folder `frame`. Columns that
+    Parquet cannot hold exactly (Python objects other than texts and bytes, categories, complex numbers) lie in that folder, too.
     """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (pd.DataFrame, pd.Series, pd.Index)
@@ -71,7 +72,11 @@ class PandasMaterializer(BaseMaterializer):
     def _write(self, arrays: list[Any]) -> list[dict[str, Any]]:
         parquet, pa = _parquet()
         notes = [_note(array) for array in arrays]
-        table = {str(i): array for i, (array, note) in enumerate(zip(arrays, notes, strict=True)) if "dtype" in note}
+        table = {
+            str(i): array
+            for i, (array, note) in enumerate(zip(arrays, notes, strict=True))
+            if "dtype" in note
+        }
         flat = pd.DataFrame(table, index=pd.RangeIndex(len(arrays[0]) if arrays else 0), copy=False)
         with fileio.open(f"{self.artifact.uri}/{_TABLE}", "wb") as file:
             parquet.write_table(pa.Table.from_pandas(flat, preserve_index=False), file)
@@ -109,7 +114,12 @@ class PandasScalarMaterializer(ScalarMaterializer):
         """The number that it is kept as, and its unit."""
         if isinstance(value, pd.Timestamp):
             zone = None if value.tz is None else str(value.tz)
-            return {"kind": "Timestamp", "value": int(value.asm8.view("i8")), "unit": value.unit, "zone": zone}
+            return {
+                "kind": "Timestamp",
+                "value": int(value.asm8.view("i8")),
+                "unit": value.unit,
+                "zone": zone,
+            }
         if isinstance(value, pd.Timedelta):
             return {"kind": "Timedelta", "value": int(value.asm8.view("i8")), "unit": value.unit}
         if isinstance(value, pd.Period):
@@ -134,8 +144,8 @@ class PandasScalarMaterializer(ScalarMaterializer):
 
 def _parquet() -> tuple[Any, Any]:
     try:
-        import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - pandas may be there without it
-        import pyarrow.parquet  # type: ignore[import-untyped]  # noqa: PLC0415
+        import pyarrow as pa
+        import pyarrow.parquet
     except ImportError as error:
         raise MissingPackageError(
             "A pandas object is stored as Parquet, which needs pyarrow: install it with `pip install 'pyarrow>=17'`."
@@ -159,14 +169,17 @@ def _described(index: Any, arrays: list[Any]) -> dict[str, Any]:
         "positions": list(range(first, len(arrays))),
         "multi": isinstance(index, pd.MultiIndex),
         "names": list(index.names),
-        "frequency": getattr(index, "freqstr", None) if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)) else None,
+        "frequency": getattr(index, "freqstr", None)
+        if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex))
+        else None,
     }
 
 
 def _index(description: dict[str, Any], arrays: list[Any]) -> Any:
     names = description["names"]
     if "range" in description:
-        return pd.RangeIndex(*description["range"], name=names[0])
+        start, stop, step = description["range"]
+        return pd.RangeIndex(start, stop, step, name=names[0])
     levels = [arrays[position] for position in description["positions"]]
     if description["multi"]:
         return pd.MultiIndex.from_arrays(levels, names=names)
@@ -194,16 +207,22 @@ def _note(array: Any) -> dict[str, Any]:
     dtype = array.dtype
     if isinstance(dtype, pd.ArrowDtype):
         return {"dtype": "arrow"}
-    if dtype == object and (missing := _missing(np.asarray(array))) is not None:
+    if _is_object(dtype) and (missing := _missing(np.asarray(array))) is not None:
         return {"dtype": "object", "missing": missing[0]}
     if isinstance(dtype, np.dtype):
-        return {"dtype": dtype.str} if dtype.kind in "biufmM" and dtype.itemsize <= _WIDEST else _contents(array)
+        return (
+            {"dtype": dtype.str} if dtype.kind in "biufmM" and dtype.itemsize <= _WIDEST else _contents(array)
+        )
     if isinstance(dtype, (pd.StringDtype, pd.DatetimeTZDtype, pd.PeriodDtype)) or hasattr(array, "_mask"):
         return {"dtype": _name(dtype)}
     return _contents(array)
 
 
 _WIDEST = 8  # bytes of a number in Parquet
+
+
+def _is_object(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind == "O"
 
 
 def _missing(array: Any) -> tuple[Any] | None:
@@ -234,10 +253,10 @@ def _restored(array: Any, note: dict[str, Any]) -> Any:
     return values
 
 
-def _contents(array: Any) -> dict[str, Any]:
+def _contents(array: Any) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind of column
     """What a column consists of: lists, NumPy arrays, other columns."""
     dtype = array.dtype
-    if dtype == object:
+    if _is_object(dtype):
         return {"objects": list(array)}
     if isinstance(dtype, np.dtype):
         return {"array": np.asarray(array)}
@@ -262,9 +281,17 @@ def _made(contents: dict[str, Any]) -> Any:
         return pd.array(made, dtype=contents["type"]) if "type" in contents else made
     if "array" in contents:
         array = contents["array"]
-        return pd.DatetimeIndex(array.view(f"M8[{_unit(contents['type'])}]"), tz="UTC").astype(contents["type"]).array if "type" in contents else array
+        return (
+            pd.DatetimeIndex(array.view(f"M8[{_unit(contents['type'])}]"), tz="UTC")
+            .astype(contents["type"])
+            .array
+            if "type" in contents
+            else array
+        )
     if "codes" in contents:
-        return pd.Categorical.from_codes(contents["codes"], _made_index(contents["categories"]), contents["ordered"])
+        return pd.Categorical.from_codes(
+            contents["codes"], _made_index(contents["categories"]), contents["ordered"]
+        )
     if "left" in contents:
         left, right = _made_index(contents["left"]), _made_index(contents["right"])
         return pd.arrays.IntervalArray.from_arrays(left, right, contents["closed"])

@@ -32,10 +32,17 @@ class PolarsMaterializer(BaseMaterializer):
     def handle_return(self, data: Any) -> None:
         """Write the frame or series. Raises TypeError for columns of the type `Object`."""
         super().handle_return(data)
-        frame = data.collect() if isinstance(data, pl.LazyFrame) else data.to_frame() if isinstance(data, pl.Series) else data
+        frame = (
+            data.collect()
+            if isinstance(data, pl.LazyFrame)
+            else data.to_frame()
+            if isinstance(data, pl.Series)
+            else data
+        )
         if objects := [name for name, type_ in frame.schema.items() if type_ == pl.Object]:
             raise TypeError(
-                f"The columns {objects} are of the Polars type Object, which no file format holds: convert them to a type of their own, or to text."
+                f"The columns {objects} are of the Polars type Object, which no file format holds: convert them to a type of "
+                "their own, or to text."
             )
         with fileio.open(f"{self.artifact.uri}/{_NAME}", "wb") as file:
             frame.write_ipc(cast("IO[bytes]", file))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
@@ -36,5 +36,8 @@ class PyArrowMaterializer(BaseMaterializer):
             data = pa.record_batch([data], [_COLUMN])
         elif isinstance(data, pa.ChunkedArray):
             data = pa.table([data], [_COLUMN])
-        with fileio.open(f"{self.artifact.uri}/{_NAME}", "wb") as file, pa.ipc.new_file(file, data.schema) as writer:
+        with (
+            fileio.open(f"{self.artifact.uri}/{_NAME}", "wb") as file,
+            pa.ipc.new_file(file, data.schema) as writer,
+        ):
             writer.write(data)

@@ -117,7 +117,8 @@ _EXACT |= {
 def find_materializer(type_: type[Any]) -> type[BaseMaterializer]:
     """The materializer for values of exactly that type: that of its nearest ancestor which has one.
 
-    For one and the same class, those of the framework and its integrations go before those that users define. Nothing is imported for a type that is not loaded.
+    For one and the same class, those of the framework and its integrations go before those that users define. Nothing is
+    imported for a type that is not loaded.
     """
     found = _found.get(type_)
     if found is None:
@@ -127,7 +128,12 @@ def find_materializer(type_: type[Any]) -> type[BaseMaterializer]:
 
 def is_known(type_: type[Any]) -> bool:
     """Whether there is anything better for the type than the last resort, a pickle."""
-    return find_materializer(type_) is not _load(_LAST_RESORT)
+    return find_materializer(type_) is not last_resort()
+
+
+def last_resort() -> type[BaseMaterializer]:
+    """The materializer for whatever no other one is known for: it pickles."""
+    return _load(_LAST_RESORT)
 
 
 _found: dict[type[Any], type[BaseMaterializer]] = {}
@@ -136,10 +142,12 @@ defined.listeners.append(_found.clear)
 
 def _find(type_: type[Any]) -> type[BaseMaterializer]:
     for path in _candidates(type_):
-        if (path == _BUILT_IN and not is_encodable(type_)) or (path == _STRUCTURED and not is_importable(type_)):
+        if (path == _BUILT_IN and not is_encodable(type_)) or (
+            path == _STRUCTURED and not is_importable(type_)
+        ):
             break  # its instances could be written as data, but not be made again
         return _load(path) if isinstance(path, str) else path
-    return _load(_LAST_RESORT)
+    return last_resort()
 
 
 def _candidates(type_: type[Any]) -> Iterator[str | type[BaseMaterializer]]:
@@ -166,10 +174,16 @@ def _load(path: str) -> type[BaseMaterializer]:
 
 @cache
 def _of_integrations() -> dict[str, str]:
-    return {type_: path for integration in built_in_integrations() for type_, path in integration.materializers.items()}
+    return {
+        type_: path
+        for integration in built_in_integrations()
+        for type_, path in integration.materializers.items()
+    }
 
 
 @cache
 def _of_others() -> dict[str, str]:
     # Scanning the installed distributions takes long: only where nothing nearer is known.
-    return {type_: path for integration in integrations() for type_, path in integration.materializers.items()}
+    return {
+        type_: path for integration in integrations() for type_, path in integration.materializers.items()
+    }

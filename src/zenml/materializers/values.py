@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
 import tempfile
 from collections.abc import Sequence
-from types import GenericAlias
-from typing import IO, TYPE_CHECKING, Any, cast
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, cast, get_origin
 
+from zenml.artifacts import BaseArtifact
 from zenml.exceptions import (
     ArtifactCorruptedError,
     ArtifactError,
@@ -16,15 +19,16 @@ from zenml.exceptions import (
     ArtifactInterfaceError,
     MaterializerInterfaceError,
 )
-from zenml.artifacts import BaseArtifact
 from zenml.io.filesystem import FileSystem, mounted
-from zenml.materializers.base_materializer import BaseMaterializer
 from zenml.materializers.classes import class_at, import_path
 from zenml.materializers.registry import find_materializer, is_known
 from zenml.model.runs import ArtifactRecord, FileEntry, manifest_digest
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from zenml.artifact_stores import BaseArtifactStore
+    from zenml.materializers.base_materializer import BaseMaterializer
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 16
@@ -42,8 +46,9 @@ def write_value(
 ) -> ArtifactRecord:
     """Write a value below `uri`, which must be this attempt's own.
 
-    The materializer is the first of `materializers` that handles the value, else that of the value's type. If that is nothing but the last resort, a pickle,
-    one that is known for the class `annotation` is preferred. If writing fails, what was written is removed, and the error is the materializer's own.
+    The materializer is the first of `materializers` that handles the value, else that of the value's type. If that is nothing but
+    the last resort, a pickle, one that is known for the class `annotation` is preferred. If writing fails, what was written is
+    removed, and the error is the materializer's own.
 
     Raises:
         MaterializerInterfaceError: none of `materializers` handles the value, or the one that does wrote no file.
@@ -56,8 +61,7 @@ def write_value(
         with mounted(uri, cast("FileSystem", recorder)):
             class_(artifact_class(uri)).handle_return(value)
         manifest = recorder.manifest()
-        if not manifest:
-            raise MaterializerInterfaceError(f"The materializer {class_.__name__} wrote no file for the output '{name}': it must write below `self.artifact.uri`.")
+        _refuse_empty(manifest, name, class_)
     except BaseException:
         if store.isdir(uri):
             store.rmtree(uri)
@@ -83,7 +87,8 @@ def read_value(
 ) -> Any:
     """The value of an artifact. Every file is compared with the manifest before any is interpreted.
 
-    `data_type` is what the reader expects: a class (an int may be read where a float is expected), or any other annotation, which is not checked here.
+    `data_type` is what the reader expects: a class (an int may be read where a float is expected), or any other annotation, which
+    is not checked here.
 
     Raises:
         ArtifactGoneError: a file is missing.
@@ -92,13 +97,14 @@ def read_value(
         TypeError: the value is not of the expected type.
     """
     class_ = materializer_class or _import(record, "materializer", record.materializer)
-    expected = data_type if isinstance(data_type, type) and not isinstance(data_type, GenericAlias) else None
+    expected = _class_of(data_type)
     asked = _asked(record, class_, expected)
     with _Verified(record, store) as files, mounted(record.uri, cast("FileSystem", files)):
         value = class_(artifact_of(record)).handle_input(asked)
     if expected is not None and not _fits(type(value), expected):
         raise TypeError(
-            f"The artifact '{record.name}' holds a {type(value).__qualname__}, but a {expected.__qualname__} is expected. It lies at {record.uri}."
+            f"The artifact '{record.name}' holds a {type(value).__qualname__}, but a {expected.__qualname__} is expected. "
+            f"It lies at {record.uri}."
         )
     return value
 
@@ -136,16 +142,37 @@ def _choose(
     if given:
         raise MaterializerInterfaceError(
             f"The output '{name}' is a {type(value).__qualname__}, which none of its materializers handles: "
-            f"{', '.join(class_.__name__ for class_ in given)}. Choose another with `with_return_materializers`, or return what they handle."
+            f"{', '.join(class_.__name__ for class_ in given)}. Choose another with `with_return_materializers`, or return "
+            "what they handle."
         )
     found = find_materializer(type(value))
-    if isinstance(annotation, type) and not is_known(type(value)) and not isinstance(annotation, GenericAlias) and is_known(annotation):
-        return find_materializer(annotation)
+    declared = _class_of(annotation)
+    if declared is not None and not is_known(type(value)) and is_known(declared):
+        return find_materializer(declared)
     return found
 
 
-def _artifact_class(given: type[BaseArtifact] | str, materializer: type[BaseMaterializer]) -> type[BaseArtifact]:
-    class_ = class_at(given) if isinstance(given, str) and given else given or next(iter(materializer.ASSOCIATED_ARTIFACT_TYPES), BaseArtifact)
+def _refuse_empty(manifest: tuple[FileEntry, ...], name: str, materializer: type[BaseMaterializer]) -> None:
+    if not manifest:
+        raise MaterializerInterfaceError(
+            f"The materializer {materializer.__name__} wrote no file for the output '{name}': it must write below "
+            "`self.artifact.uri`, in `handle_return`."
+        )
+
+
+def _class_of(annotation: Any) -> type[Any] | None:
+    # In Python 3.10, `list[int]` passes for a class.
+    return annotation if inspect.isclass(annotation) and get_origin(annotation) is None else None
+
+
+def _artifact_class(
+    given: type[BaseArtifact] | str, materializer: type[BaseMaterializer]
+) -> type[BaseArtifact]:
+    class_ = (
+        class_at(given)
+        if isinstance(given, str) and given
+        else given or next(iter(materializer.ASSOCIATED_ARTIFACT_TYPES), BaseArtifact)
+    )
     if not isinstance(class_, type) or not issubclass(class_, BaseArtifact):
         raise ArtifactInterfaceError(f"{given!r} is no artifact class: expected one of zenml.artifacts.")
     return class_
@@ -161,7 +188,9 @@ def _import(record: ArtifactRecord, what: str, path: str) -> Any:
         ) from error
 
 
-def _asked(record: ArtifactRecord, materializer: type[BaseMaterializer], expected: type[Any] | None) -> type[Any]:
+def _asked(
+    record: ArtifactRecord, materializer: type[BaseMaterializer], expected: type[Any] | None
+) -> type[Any]:
     """The class to ask the materializer for: the recorded one where it fits."""
     try:
         recorded: type[Any] = class_at(record.data_type)
@@ -200,7 +229,9 @@ class _Recorder:
                 self._written.pop(path, None)
             return self._store.open(name, mode)
         file = self._written[path] = _HashingFile(self._store.open(name, "wb"))
-        return cast("IO[Any]", file if mode == "wb" else io.TextIOWrapper(file, encoding="utf-8", write_through=True))
+        return cast(
+            "IO[Any]", file if mode == "wb" else io.TextIOWrapper(file, encoding="utf-8", write_through=True)
+        )
 
     def manifest(self) -> tuple[FileEntry, ...]:
         return tuple(self._entry(path, size) for path, size in sorted(self._store.sizes(self._uri).items()))
@@ -258,7 +289,9 @@ class _HashingFile(io.BufferedIOBase):
             super().close()
             self._file.close()
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None:
             # The file's own way of ending without being published, where it has one.
             self._file.__exit__(kind, error, trace)
@@ -280,7 +313,7 @@ class _Verified:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def __enter__(self) -> _Verified:
+    def __enter__(self) -> Self:
         for entry in self._record.manifest:
             self._verify(entry)
         return self
@@ -297,7 +330,7 @@ class _Verified:
         if isinstance(held, bytes):
             binary: Any = io.BytesIO(held)
         else:
-            binary = open(held.name, "rb")  # noqa: SIM115 - handed to the caller
+            binary = Path(held.name).open("rb")  # noqa: SIM115 - handed to the caller
         return cast("IO[Any]", binary if mode == "rb" else io.TextIOWrapper(binary, encoding="utf-8"))
 
     def _verify(self, entry: FileEntry) -> None:
@@ -306,14 +339,19 @@ class _Verified:
             file = self._store.open(path, "rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise ArtifactGoneError(
-                f"The artifact '{self._record.name}' is gone: its file {entry.path!r} does not exist below {self._record.uri}. Run the step again."
+                f"The artifact '{self._record.name}' is gone: its file {entry.path!r} does not exist below {self._record.uri}. "
+                "Run the step again."
             ) from None
         with file:
             digest, size = self._hash(entry, file)
         if size != entry.size:
-            raise self._corrupted(entry, f"{entry.size} bytes were written, {'more' if size > entry.size else size} are there")
+            raise self._corrupted(
+                entry, f"{entry.size} bytes were written, {'more' if size > entry.size else size} are there"
+            )
         if digest != entry.sha256:
-            raise self._corrupted(entry, f"its SHA-256 was {entry.sha256} when it was written and is {digest} now")
+            raise self._corrupted(
+                entry, f"its SHA-256 was {entry.sha256} when it was written and is {digest} now"
+            )
 
     def _hash(self, entry: FileEntry, file: IO[bytes]) -> tuple[str, int]:
         if entry.size <= _SMALL:
@@ -337,5 +375,6 @@ class _Verified:
 
     def _corrupted(self, entry: FileEntry, reason: str) -> ArtifactCorruptedError:
         return ArtifactCorruptedError(
-            f"The artifact '{self._record.name}' is corrupted: of its file {entry.path!r} below {self._record.uri}, {reason}. Run the step again."
+            f"The artifact '{self._record.name}' is corrupted: of its file {entry.path!r} below {self._record.uri}, {reason}. "
+            "Run the step again."
         )

@@ -16,10 +16,11 @@ _STRUCTURE = "module.cloudpickle"
 
 
 class PyTorchModuleMaterializer(BaseMaterializer):
-    """Modules: parameters and buffers without pickles, see `zenml.integrations.pytorch.materializers.tensors`, and the structure around them as a pickle, `module.cloudpickle`.
+    """Modules: their tensors without pickles, and the structure around them as a pickle, `module.cloudpickle`.
 
-    The tensors can be used without the pickle: their names in the files are their places in `module.state_dict()`, where they have one. A class of a module that
-    can be imported is pickled by its name, so that reading uses its present code.
+    For the tensors see `zenml.integrations.pytorch.materializers.tensors`. They can be used without the pickle: their names in the
+    files are those in `module.state_dict()`, where they have one. A module's class that can be imported is pickled by its name, so
+    that reading uses its present code.
     """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (torch.nn.Module,)
@@ -46,13 +47,17 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
 
     def __init__(self, file: Any, module: Any) -> None:
         super().__init__(file, protocol=5)
-        self._names = {id(tensor): name for name, tensor in module.state_dict(keep_vars=True).items() if isinstance(tensor, torch.Tensor)}
+        self._names = {
+            id(tensor): name
+            for name, tensor in module.state_dict(keep_vars=True).items()
+            if isinstance(tensor, torch.Tensor)
+        }
         self.tensors: dict[str, Any] = {}
 
     def persistent_id(self, value: Any) -> str | None:
         if type(value) not in (torch.Tensor, torch.nn.Parameter):
             return None
-        name = self._names.setdefault(id(value), f"{len(self._names)}")
+        name: str = self._names.setdefault(id(value), f"{len(self._names)}")
         self.tensors[name] = value
         return name
 

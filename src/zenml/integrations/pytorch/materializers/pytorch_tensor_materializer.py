@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 
 import torch
 
-from zenml.io import fileio
 from zenml.integrations.pytorch.materializers.tensors import read_tensors, write_tensors
 from zenml.materializers.base_materializer import BaseMaterializer
 
 
 class PyTorchTensorMaterializer(BaseMaterializer):
-    """Tensors and parameters, in the format of safetensors where it can hold them, see `zenml.integrations.pytorch.materializers.tensors`.
+    """Tensors and parameters, see `zenml.integrations.pytorch.materializers.tensors`.
 
-    A tensor of another device is read back on that device where it is there, else on the CPU; the graph that a tensor was computed by is not kept.
+    A tensor of another device is read back on that device where it is there, else on the CPU; the graph that a tensor was computed
+    by is not kept.
     """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (torch.Tensor,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,17 +19,22 @@ _NOTES = "tensors.json"
 
 
 def write_tensors(uri: str, tensors: Mapping[str, Any]) -> None:
-    """Write tensors below `uri`: those that safetensors can hold in `tensors.safetensors`, the others (sparse, quantized; all, where it is not installed) in
-    `tensors.pt`, which is read as data alone; what else makes them up in `tensors.json`."""
+    """Write tensors below `uri`.
+
+    Those that safetensors can hold lie in `tensors.safetensors`, the others (sparse, complex, quantized; all, where it is not
+    installed) in `tensors.pt`, which is read as data alone; what else makes them up lies in `tensors.json`.
+    """
     safe = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items() if _is_plain(tensor)}
     others = {name: tensor.detach() for name, tensor in tensors.items() if name not in safe}
     with fileio.open(f"{uri}/{_NOTES}", "w") as file:
         json.dump({name: _note(tensor) for name, tensor in tensors.items()}, file)
     if safe:
-        import safetensors.torch  # noqa: PLC0415 - optional
+        import safetensors.torch
 
         # Each tensor gets memory of its own: safetensors refuses those that share some.
-        content = safetensors.torch.save({name: tensor.clone() for name, tensor in safe.items()} if len(safe) > 1 else safe)
+        content = safetensors.torch.save(
+            {name: tensor.clone() for name, tensor in safe.items()} if len(safe) > 1 else safe
+        )
         with fileio.open(f"{uri}/{_SAFE}", "wb") as file:
             file.write(content)
     if others:
@@ -43,7 +49,7 @@ def read_tensors(uri: str) -> dict[str, Any]:
     tensors: dict[str, Any] = {}
     if fileio.exists(f"{uri}/{_SAFE}"):
         try:
-            import safetensors.torch  # noqa: PLC0415 - optional
+            import safetensors.torch
         except ImportError as error:
             raise MissingPackageError(
                 f"The tensors at {uri} are in the format of safetensors: install it with `pip install 'safetensors>=0.4.5'`."
@@ -76,10 +82,8 @@ def _note(tensor: Any) -> dict[str, Any]:
 
 def _restored(tensor: Any, note: dict[str, Any]) -> Any:
     if note["device"] != "cpu":
-        try:
+        with suppress(RuntimeError, AssertionError):  # the device is not there: the CPU always is
             tensor = tensor.to(note["device"])
-        except (RuntimeError, AssertionError):  # the device is not there: the CPU always is
-            pass
     if note["parameter"]:
         return torch.nn.Parameter(tensor, requires_grad=note["requires_grad"])
     return tensor.requires_grad_(note["requires_grad"])

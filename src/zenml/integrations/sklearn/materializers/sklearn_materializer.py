@@ -10,7 +10,7 @@ import zipfile
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
-from sklearn.base import BaseEstimator  # type: ignore[import-untyped]
+from sklearn.base import BaseEstimator
 
 from zenml.artifacts import BaseArtifact, ModelArtifact
 from zenml.exceptions import ArtifactError, MissingPackageError, PickleWarning
@@ -23,9 +23,11 @@ _PICKLE = "model.cloudpickle"
 
 
 class SklearnMaterializer(BaseMaterializer):
-    """Estimators in the format of skops, `model.skops`: reading it makes only objects of scikit-learn's, NumPy's and SciPy's own types, and of those that `types.json` names (the user's own, which the estimator consisted of).
+    """Estimators in the format of skops, `model.skops`.
 
-    Where skops is not installed, or cannot hold an estimator (a lambda in a transformer), the estimator is pickled instead, `model.cloudpickle`, with a warning.
+    Reading it makes only objects of scikit-learn's, NumPy's and SciPy's own types, and of those that `types.json` names: the user's
+    own, which the estimator consisted of. Where skops is not installed, or cannot hold an estimator (a lambda in a transformer), the
+    estimator is pickled instead, `model.cloudpickle`, with a warning.
     """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (BaseEstimator,)
@@ -36,12 +38,12 @@ class SklearnMaterializer(BaseMaterializer):
         """Read the estimator. Raises ArtifactError if it holds types other than those that it was written with."""
         super().handle_input(data_type)
         if fileio.exists(self._path(_PICKLE)):
-            import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415 - the last resort is seldom needed
+            import cloudpickle  # type: ignore[import-untyped]
 
             with fileio.open(self._path(_PICKLE), "rb") as file:
                 return cloudpickle.load(file)
         try:
-            import skops.io  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
+            import skops.io
         except ImportError as error:
             raise MissingPackageError(
                 f"The estimator at {self.artifact.uri} is in the format of skops: install it with `pip install 'skops>=0.11'`."
@@ -52,8 +54,8 @@ class SklearnMaterializer(BaseMaterializer):
             content = file.read()
         if foreign := sorted(set(skops.io.get_untrusted_types(data=content)) - set(known)):
             raise ArtifactError(
-                f"The estimator at {self.artifact.uri} holds objects of types that are not known to be safe with the installed skops: {', '.join(foreign)}. "
-                "Read it with the version of skops that wrote it."
+                f"The estimator at {self.artifact.uri} holds objects of types that are not known to be safe with the installed "
+                f"skops: {', '.join(foreign)}. Read it with the version of skops that wrote it."
             )
         return skops.io.loads(content, trusted=known)
 
@@ -71,10 +73,19 @@ class SklearnMaterializer(BaseMaterializer):
             json.dump(types, file)
 
     def _pickle(self, data: Any, reason: Exception) -> None:
-        import cloudpickle  # noqa: PLC0415 - the last resort is seldom needed
+        import cloudpickle
 
-        what = "skops is not installed (`pip install 'skops>=0.11'`)" if find_spec("skops") is None else f"skops cannot hold it: {reason}"
-        warnings.warn(PickleWarning(f"An estimator of type {type(data).__qualname__} is stored as a pickle, for {what}."), stacklevel=3)
+        what = (
+            "skops is not installed (`pip install 'skops>=0.11'`)"
+            if find_spec("skops") is None
+            else f"skops cannot hold it: {reason}"
+        )
+        warnings.warn(
+            PickleWarning(
+                f"An estimator of type {type(data).__qualname__} is stored as a pickle, for {what}."
+            ),
+            stacklevel=3,
+        )
         with fileio.open(self._path(_PICKLE), "wb") as file:
             cloudpickle.dump(data, file, protocol=5)
 
@@ -84,7 +95,7 @@ class SklearnMaterializer(BaseMaterializer):
 
 def _dumped(data: Any) -> tuple[bytes, list[str]]:
     """The estimator as skops writes it, and the types that it needs beside the safe ones; tried by reading it."""
-    import skops.io  # noqa: PLC0415 - optional
+    import skops.io
 
     content: bytes = skops.io.dumps(data)
     types = sorted(skops.io.get_untrusted_types(data=content))
@@ -94,7 +105,7 @@ def _dumped(data: Any) -> tuple[bytes, list[str]]:
 
 
 def _without_chance(content: bytes) -> bytes:
-    """The same archive without the time of writing, and with numbers in place of the addresses that objects had in memory: equal estimators, equal bytes."""
+    """The same archive without what is chance: the time of writing, and the addresses that objects had in memory."""
     count = itertools.count(1)
     numbers: dict[int, int] = {}
     names: dict[str, str] = {}
@@ -112,7 +123,10 @@ def _without_chance(content: bytes) -> bytes:
         return {key: renumber(value) for key, value in node.items()}
 
     made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as target:
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as source,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as target,
+    ):
         schema = renumber(json.loads(source.read("schema.json")))
         for name, new in names.items():
             target.writestr(zipfile.ZipInfo(new), source.read(name))
