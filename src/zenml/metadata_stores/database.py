@@ -132,7 +132,7 @@ class Database:
         self._results_of: dict[int, Executable] = {}
         self._opening = threading.Lock()
         self._is_open = False
-        self._errors = self.engine.dialect.loaded_dbapi.Error
+        self._driver: Any = self.engine.dialect.loaded_dbapi
         weakref.finalize(self, _dispose, self.engine, os.getpid())
 
     # Transactions.
@@ -176,7 +176,7 @@ class Database:
                 if not self._is_open:
                     self._open()
                 return self._once(work, writing=writing)
-            except (self._errors, DBAPIError) as caught:
+            except (self._driver.Error, DBAPIError) as caught:
                 error = caught.orig if isinstance(caught, DBAPIError) else caught
                 attempt += 1
                 late = time.monotonic() - started > _PATIENCE
@@ -195,6 +195,10 @@ class Database:
                 cursor.close()
             connection.commit()
             return result
+        except self._driver.OperationalError as error:
+            if self.engine.dialect.name != "sqlite":
+                connection.invalidate(error)  # whether it still works is not known
+            raise
         finally:
             connection.close()  # gives it back to the pool, which rolls back what is not committed
 
@@ -216,7 +220,7 @@ class Database:
 
     def _worth_another_try(self, error: BaseException | None, attempt: int) -> bool:
         # Two that insert the same name at once: the second one finds it in its second try.
-        if isinstance(error, self.engine.dialect.loaded_dbapi.IntegrityError):
+        if isinstance(error, self._driver.IntegrityError):
             return attempt == 1
         state = getattr(error, "sqlstate", None)
         code = error.args[0] if error is not None and error.args else None

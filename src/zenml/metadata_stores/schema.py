@@ -1,7 +1,8 @@
 """The tables of a metadata store: one schema for every database.
 
 Times are seconds since the epoch. Owners, parameters, parts of cache keys and manifests are JSON text. What a change of this
-module needs besides: a revision in `migrations/versions` that does the same to stores that exist, and its name in `CURRENT`. Ids of runs, steps and artifacts are never given twice (hence AUTOINCREMENT in SQLite).
+module needs besides: a revision in `migrations/versions` that does the same to stores that exist, and its name in `CURRENT`.
+Ids of runs, steps and artifacts are never given twice (hence AUTOINCREMENT in SQLite).
 """
 
 from __future__ import annotations
@@ -99,10 +100,12 @@ runs = _table(
     sqlite_autoincrement=True,
 )
 
-# Apart from the runs: a deployment may have megabytes, and lists of runs do not want it.
+# Apart from the runs: a deployment may have megabytes, which lists of runs do not want, and in parts,
+# because servers limit what a statement may hold.
 deployments = _table(
     "deployments",
     Column("run_id", ForeignKey(runs.c.id), primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
     Column("document", _Long, nullable=False),
 )
 

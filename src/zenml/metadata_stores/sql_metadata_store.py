@@ -42,6 +42,7 @@ T = TypeVar("T")
 _NO_ERROR = {"error_type": None, "error_message": None, "error_traceback": None}
 _NO_ROWS: Sequence[Row] = ()
 _ALL = 2**62  # as a limit
+_PART = 1 << 20  # characters
 _KEYS_AT_ONCE = (1, 8, 64)  # each is a statement of its own
 
 
@@ -93,7 +94,8 @@ class SQLMetadataStore(BaseMetadataStore):
             }
             for position, step in enumerate(run.steps)
         ]
-        document = _text(run.deployment)
+        document = _text(run.deployment) or ""
+        parts = [document[start : start + _PART] for start in range(0, len(document), _PART)]
 
         def work(tx: Transaction) -> RunRegistration:
             if tx.row(sql.run_named, {"name": run.name, "uuid": str(run.uuid)}):
@@ -104,7 +106,10 @@ class SQLMetadataStore(BaseMetadataStore):
             found = tx.row(sql.pipeline_id, {"name": run.pipeline})
             pipeline_id = found[0] if found else tx.insert(sql.insert_pipeline, {"name": run.pipeline})
             run_id = tx.insert(sql.insert_run, {**row, "pipeline_id": pipeline_id})
-            tx.run(sql.insert_deployment, {"run_id": run_id, "document": document})
+            tx.run_many(
+                sql.insert_deployment,
+                [{"run_id": run_id, "part": number, "document": part} for number, part in enumerate(parts)],
+            )
             tx.run_many(sql.insert_step_run, [{**step, "run_id": run_id} for step in steps])
             return RunRegistration(run_id, dict(tx.rows(sql.step_run_ids, {"run_id": run_id})))
 
@@ -425,8 +430,8 @@ class SQLMetadataStore(BaseMetadataStore):
 
     def deployment(self, run_id: int) -> str:
         """The compiled pipeline of a run."""
-        for row in self._rows("deployment", run_id=run_id):
-            return str(row[0])
+        if parts := self._rows("deployment", run_id=run_id):
+            return "".join([row[0] for row in parts])
         raise DoesNotExistException(f"The metadata store '{self.name}' has no run with the id {run_id}.")
 
     def steps(self, run_id: int) -> list[StepRunRecord]:

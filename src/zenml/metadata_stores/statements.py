@@ -251,7 +251,9 @@ run = _run.where(runs.c.id == _b("run_id"))
 run_by_name = _run.where(runs.c.name == _b("name"))
 count_runs = select(func.count()).select_from(runs)
 count_runs_of = count_runs.where(runs.c.pipeline_id == _b("pipeline_id"))
-deployment = select(deployments.c.document).where(deployments.c.run_id == _b("run_id"))
+deployment = (
+    select(deployments.c.document).where(deployments.c.run_id == _b("run_id")).order_by(deployments.c.part)
+)
 
 
 def _page(*, of_pipeline: bool, newest_first: bool) -> Select[Any]:

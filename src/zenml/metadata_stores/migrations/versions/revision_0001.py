@@ -66,9 +66,10 @@ def upgrade() -> None:
     op.create_table(
         "zenml_deployments",
         sa.Column("run_id", _id, autoincrement=False, nullable=False),
+        sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("document", _long, nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["zenml_runs.id"], name=op.f("fk_zenml_deployments_run_id")),
-        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_zenml_deployments")),
+        sa.PrimaryKeyConstraint("run_id", "part", name=op.f("pk_zenml_deployments")),
         **_mysql,
     )
     op.create_table(
