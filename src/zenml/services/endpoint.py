@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from enum import Enum
 
@@ -11,6 +12,10 @@ from zenml.exceptions import ProvisioningError
 from zenml.services.health import BaseServiceEndpointHealthMonitor  # noqa: TC001 - the type of a field, evaluated at run time
 from zenml.services.status import ServiceState, ServiceStatus
 from zenml.services.typed import TypedModel
+
+# Below those that systems give to outgoing connections, so that a port is still free when a stopped service starts again.
+_PORTS = range(20_000, 32_768)
+_TRIES = 50
 
 
 class ServiceEndpointProtocol(str, Enum):
@@ -119,8 +124,14 @@ class LocalDaemonServiceEndpoint(BaseServiceEndpoint):
                 f"The endpoint '{self.config.name}' on {self.config.ip_address} cannot be opened: {reason}, and `allocate_port` is false. "
                 "Give another port, or set `allocate_port`."
             )
-        with _listener(self.config.ip_address, 0) as found:
-            self.status.port = found.getsockname()[1]
+        self.status.port = next(
+            (port for port in random.sample(_PORTS, _TRIES) if _is_free(self.config.ip_address, port)), None
+        )
+        if self.status.port is None:
+            raise ProvisioningError(
+                f"The endpoint '{self.config.name}' cannot be opened: of {_TRIES} ports of {self.config.ip_address}, none is free. "
+                "Is it an address of this machine?"
+            )
 
 
 def _is_free(address: str, port: int) -> bool:

@@ -92,9 +92,12 @@ def test_its_files_are_the_users_alone(config: LocalDaemonServiceConfig) -> None
     service.start(timeout=20)
     folder = Path(str(service.status.runtime_path))
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+    assert {
+        stat.S_IMODE((folder / name).stat().st_mode)
+        for name in ("service.json", "process.json", "service.log")
+    } == {0o600}
     assert {file.name for file in folder.iterdir()} == {
-        ".lock",
+        "lock",
         "process.json",
         "service.json",
         "service.log",
