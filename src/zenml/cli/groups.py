@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from zenml.exceptions import ZenMLBaseException
+from zenml.exceptions import ZenMLBaseException, nearest
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 INTERRUPTED = 130
 """Exit code of a command that was stopped with Ctrl-C: 128 + SIGINT."""
@@ -33,6 +37,15 @@ class Group(click.Group):
             click.echo(ctx.get_help())
             ctx.exit()
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; an unknown one is answered with the nearest."""
+        names = self.list_commands(ctx)
+        if not ctx.resilient_parsing and not args[0].startswith("-") and dashed(args[0]) not in names:
+            ctx.fail(f"No such command '{args[0]}'.{nearest(args[0], names)}")
+        return super().resolve_command(ctx, args)
 
 
 class LazyGroup(Group):
@@ -61,6 +74,17 @@ class LazyGroup(Group):
             with formatter.section(heading):
                 formatter.write_dl([(name.ljust(widest), help) for name, help in rows])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, with their help, and the options."""
+        from click.shell_completion import CompletionItem
+
+        commands = [
+            CompletionItem(name, help=entry.help)
+            for name, entry in self._entries.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; whatever the framework or the system refuses is a message, not a traceback."""
         try:
@@ -77,7 +101,9 @@ class LazyGroup(Group):
 
 
 class FieldsCommand(click.Command):
-    """A command that takes any `--field=value` or `--field value` beside its own options, as the parameter `fields`."""
+    """A command that takes any `--field=value` or `--field value` beside its own options, as the mapping `fields`."""
+
+    valued: ClassVar[bool] = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the free options out, then parse the rest."""
@@ -85,31 +111,34 @@ class FieldsCommand(click.Command):
             dashed(name): parameter
             for parameter in self.get_params(ctx)
             if isinstance(parameter, click.Option)
-            for name in (*parameter.opts, *parameter.secondary_opts)
-            if name.startswith("--")
+            for name in parameter.opts
         }
         rest: list[str] = []
         fields: dict[str, str] = {}
         tokens = iter(args)
         for token in tokens:
-            name, equals, value = token.partition("=")
+            option, equals, value = token.partition("=")
             if token == "--":
                 rest += [token, *tokens]
             elif not token.startswith("--"):
                 rest.append(token)
-            elif (option := own.get(dashed(name))) is not None:
+            elif (known := own.get(dashed(option))) is not None:
                 rest.append(token)
-                if not equals and isinstance(option, click.Option) and not option.is_flag:
-                    rest += [following for following in [next(tokens, None)] if following is not None]
+                if not equals and not known.is_flag:
+                    rest += islice(tokens, 1)
+            elif self.valued:
+                self._take(ctx, fields, option, value if equals else next(tokens, None))
+            elif equals:
+                raise click.UsageError(f"Option '{option}' takes no value here.", ctx)
             else:
-                self._take(ctx, fields, name, value if equals else next(tokens, None))
+                self._take(ctx, fields, option, "")
         remaining = super().parse_args(ctx, rest)
         ctx.params["fields"] = fields
         return remaining
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """Show that fields are taken."""
-        return [*super().collect_usage_pieces(ctx), "[--FIELD=VALUE]..."]
+        return [*super().collect_usage_pieces(ctx), "[--FIELD=VALUE]..." if self.valued else "[--FIELD]..."]
 
     def _take(self, ctx: click.Context, fields: dict[str, str], option: str, value: str | None) -> None:
         name = option[2:].replace("-", "_")
@@ -120,6 +149,12 @@ class FieldsCommand(click.Command):
         if name in fields:
             raise click.UsageError(f"Option '{option}' is given twice.", ctx)
         fields[name] = _content(ctx, option, value)
+
+
+class FieldNamesCommand(FieldsCommand):
+    """A command that takes any `--field`, without values."""
+
+    valued = False
 
 
 def dashed(name: str) -> str:

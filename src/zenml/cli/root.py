@@ -20,7 +20,7 @@ def _command(path: str) -> click.Command:
 
 
 def _component(type_: StackComponentType) -> click.Command:
-    from zenml.cli.component import component_group  # noqa: PLC0415 - imported when it is called
+    from zenml.cli.component import component_group
 
     return component_group(type_)
 
@@ -31,17 +31,33 @@ def _entry(heading: str, path: str, help: str) -> Entry:
 
 _ENTRIES = {
     **{
-        dashed(type_.value): Entry("Stack Components", f"Register and manage {type_.plural.replace('_', ' ')}.", partial(_component, type_))
+        dashed(type_.value): Entry(
+            "Stack Components",
+            f"Register and manage {type_.plural.replace('_', ' ')}.",
+            partial(_component, type_),
+        )
         for type_ in StackComponentType
     },
-    "served-models": _entry("Model Deployment", "zenml.cli.served_models:served_models", "See and control the servers of models."),
+    "served-models": _entry(
+        "Model Deployment", "zenml.cli.served_models:served_models", "See and control the servers of models."
+    ),
     "pipeline": _entry("Management Tools", "zenml.cli.pipeline:pipeline", "Run pipelines, and see what ran."),
     "stack": _entry("Management Tools", "zenml.cli.stack:stack", "Put components together to stacks."),
-    "profile": _entry("Identity and Security", "zenml.cli.profile:profile", "Keep several isolated sets of stacks."),
-    "secret": _entry("Identity and Security", "zenml.cli.secret:secret", "Manage the secrets of the active stack."),
-    "completion": _entry("Other Commands", "zenml.cli.completion:completion", "Print the script that completes commands in a shell."),
+    "profile": _entry(
+        "Identity and Security", "zenml.cli.profile:profile", "Keep several isolated sets of stacks."
+    ),
+    "secret": _entry(
+        "Identity and Security", "zenml.cli.secret:secret", "Manage the secrets of the active stack."
+    ),
+    "completion": _entry(
+        "Other Commands",
+        "zenml.cli.completion:completion",
+        "Print the script that completes commands in a shell.",
+    ),
     "init": _entry("Other Commands", "zenml.cli.init:init", "Make a folder a repository."),
-    "status": _entry("Other Commands", "zenml.cli.status:status", "Show what is active, and which setting decided it."),
+    "status": _entry(
+        "Other Commands", "zenml.cli.status:status", "Show what is active, and which setting decided it."
+    ),
     "version": _entry("Other Commands", "zenml.cli.version:version", "Print the version."),
 }
 
@@ -52,7 +68,9 @@ _ENTRIES = {
     context_settings={"token_normalize_func": dashed},
     epilog="Each command has --help. Options may be spelled with dashes or underscores.",
 )
-@click.version_option(__version__, "-v", "--version", message="%(prog)s, version %(version)s", prog_name="zenml")
+@click.version_option(
+    __version__, "-v", "--version", message="%(prog)s, version %(version)s", prog_name="zenml"
+)
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Write machine-learning pipelines once, run them on any stack.

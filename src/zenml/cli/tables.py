@@ -68,7 +68,11 @@ def _text(value: object) -> str:
 
 
 def _fit(text: str, width: int) -> str:
-    return text + " " * (width - cell_len(text)) if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
+    return (
+        text + " " * (width - cell_len(text))
+        if cell_len(text) <= width
+        else set_cell_size(text, width - 1) + "…"
+    )
 
 
 def _centre(text: str, width: int) -> str:

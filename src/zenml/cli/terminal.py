@@ -51,11 +51,11 @@ class Terminal:
     def show(self, document: Any, table: Table | None, nothing: str = "") -> None:
         """What the command was asked for: the document as JSON or YAML, else the table, or, where there is none, `nothing`."""
         if self.output == "json":
-            import json  # noqa: PLC0415 - only where it is asked for
+            import json
 
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         elif self.output == "yaml":
-            from zenml.storage.yaml import dump  # noqa: PLC0415 - only where it is asked for
+            from zenml.storage.yaml import dump
 
             click.echo(dump(document), nl=False)
         else:
@@ -95,7 +95,9 @@ class Terminal:
         logger = logging.getLogger("zenml")
         level = os.environ.get("ZENML_LOGGING_VERBOSITY", "INFO").upper()
         if level not in _LEVELS:
-            self.warn(f"ZENML_LOGGING_VERBOSITY is {level!r}; expected one of {', '.join(_LEVELS)}. Using INFO.")
+            self.warn(
+                f"ZENML_LOGGING_VERBOSITY is {level!r}; expected one of {', '.join(_LEVELS)}. Using INFO."
+            )
             level = "INFO"
         handler, before = _Handler(self), logger.level
         logger.addHandler(handler)
