@@ -218,10 +218,11 @@ def check_profile_inactive(name: str) -> None:
 
 
 class ActivePointers:
-    """The settings that point at stacks of a profile: the profile's own, and that of the repository here."""
+    """The settings that point at stacks of a profile: the profile's own, and that of the repository at `root`, else of the one here."""
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, profile: str, root: Path | None = None) -> None:
         self._profile = profile
+        self._root = root or find_repository()
 
     def check_inactive(self, stack: str) -> None:
         """Raises InUseError if the stack is active, globally or locally."""
@@ -234,9 +235,8 @@ class ActivePointers:
     def follow(self, old: str, new: str) -> None:
         """Let what points at `old` point at `new`."""
         for setting, _ in list(self._pointing_at(old)):
-            root = find_repository()
-            if setting == "local" and root is not None:
-                with repository_config.change(root) as data:
+            if setting == "local" and self._root is not None:
+                with repository_config.change(self._root) as data:
                     data["active_stack_name"] = new
             else:
                 GlobalConfiguration().activate_stack(self._profile, new, instead_of=old)
@@ -244,8 +244,9 @@ class ActivePointers:
     def _pointing_at(self, stack: str) -> Iterator[tuple[Setting, str]]:
         if GlobalConfiguration().get_profile(self._profile).active_stack == stack:
             yield "global", "--global "
-        root = find_repository()
-        if root is not None and repository_config.read(root) == RepositoryConfiguration(self._profile, stack):
+        if self._root is not None and repository_config.read(self._root) == RepositoryConfiguration(
+            self._profile, stack
+        ):
             yield "local", ""
 
 

@@ -22,7 +22,7 @@ from zenml.exceptions import (
 )
 from zenml.model.names import check_name
 from zenml.model.records import ComponentRecord, StackRecord
-from zenml.profiles.registry import Pointers, Registry
+from zenml.profiles.registry import Registry
 from zenml.secret.references import resolve
 from zenml.storage.files import locked
 
@@ -121,16 +121,17 @@ def open_backend(profile: ProfileConfiguration) -> Backend:
     return YamlFolder(Path(profile.store_url.removeprefix(_FILE_SCHEME)))
 
 
-def open_registry(profile: ProfileConfiguration | str, pointers: Pointers | None = None) -> Registry:
-    """The records of a profile; what points at its stacks follows renames.
+def open_registry(profile: ProfileConfiguration | str, *, root: Path | None = None) -> Registry:
+    """The records of a profile, given by name or as it is.
 
-    `pointers` are those of the active settings unless given.
+    The settings that make a stack active follow it when it is renamed: those of the profile,
+    and of the repository at `root`, else of the one here.
     """
     from zenml.profiles.active import ActivePointers  # which profile is active needs this module
 
     if isinstance(profile, str):
         profile = get_profile(profile)
-    return Registry(open_backend(profile), pointers or ActivePointers(profile.name))
+    return Registry(open_backend(profile), ActivePointers(profile.name, root))
 
 
 def shown_url(profile: ProfileConfiguration) -> str:
