@@ -22,28 +22,26 @@ NAME = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _URI = re.compile(rf"(?P<host>{HOST}|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d+))?(?P<path>(?:/{NAME})*)")
 _LOCAL_HOST = re.compile(r"(?:localhost|127(?:\.\d+){3}|\[::1\])(?=[:/]|$)")
 _HIGHEST_PORT = 65535
+_EXPECTED = "HOST[:PORT][/NAME...]"
 
 
 def check_uri(uri: str) -> str:
     """The address without slashes at its end. Raises ValueError if no image's name can begin with it."""
     uri = uri.rstrip("/")
+    if "@" in uri:  # not shown: a password may stand before it
+        raise ValueError(f"it holds a user: expected {_EXPECTED}, and the user as username and password")
     if "://" in uri:
         raise ValueError(f"{uri!r} has a scheme: give it without, as in {uri.partition('://')[2]!r}")
     match = _URI.fullmatch(uri)
     if match is None:
         raise ValueError(
-            f"{uri!r} is no address of a registry: expected HOST[:PORT][/NAME...], with names in lower case"
+            f"{uri!r} is no address of a registry: expected {_EXPECTED}, with names in lower case"
         )
     if match["port"] and not 0 < int(match["port"]) <= _HIGHEST_PORT:
         raise ValueError(f"{uri!r} has the port {match['port']}: expected one from 1 to {_HIGHEST_PORT}")
-    if (
-        not match["port"]
-        and "." not in match["host"]
-        and match["host"] not in ("localhost",)
-        and "[" not in uri
-    ):
+    if not match["port"] and match["host"] != "localhost" and not {".", ":"} & set(match["host"]):
         raise ValueError(
-            f"{uri!r} has no host: without a dot or a port, {match['host']!r} is a user of docker.io. Expected HOST[:PORT][/NAME...]"
+            f"{uri!r} has no host: without a dot or a port, {match['host']!r} is a user of docker.io. Expected {_EXPECTED}"
         )
     return uri
 
@@ -55,21 +53,22 @@ def matching(pattern: str, expected: str) -> AfterValidator:
     def check(uri: str) -> str:
         uri = check_uri(uri)
         if not compiled.fullmatch(uri):
-            raise ValueError(f"{uri!r} is none: expected {expected}")
+            raise ValueError(f"{uri!r} is none of this flavor: expected {expected}")
         return uri
 
     return AfterValidator(check)
 
 
 class BaseContainerRegistry(StackComponent):
-    """Keeps container images at a `uri`, with which their names begin.
+    r"""Keeps container images at a `uri`, with which their names begin.
 
-    A registry that asks who is there gets the user and the password of the fields `username` and `password`, or those of the secret
-    `authentication_secret` (of schema "basic_auth") in the stack's secrets manager. The smallest flavor that allows one host only:
+    A registry that asks who is there gets the user and the password of the fields `username` and `password`, or those of
+    the secret `authentication_secret` (of schema "basic_auth") in the stack's secrets manager. The smallest flavor that
+    allows one host only:
 
         class MyContainerRegistry(BaseContainerRegistry):
             FLAVOR: ClassVar[str] = "mine"
-            uri: Annotated[str, matching(r"registry\\.example\\.org/.+", "registry.example.org/NAME")]
+            uri: Annotated[str, matching(r"registry\.example\.org/.+", "registry.example.org/NAME")]
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.CONTAINER_REGISTRY

@@ -12,7 +12,8 @@ from zenml.exceptions import SecretError
 class GitHubContainerRegistry(BaseContainerRegistry):
     """The container registry of GitHub.
 
-    With `automatic_token_authentication`, user and password are those that GitHub Actions gives a job: GITHUB_ACTOR and GITHUB_TOKEN.
+    With `automatic_token_authentication`, user and password are those that GitHub Actions gives a job: GITHUB_ACTOR and
+    GITHUB_TOKEN.
     """
 
     FLAVOR: ClassVar[str] = "github"
