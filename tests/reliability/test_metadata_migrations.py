@@ -1,0 +1,251 @@
+"""Stores of other versions of the schema: earlier ones are upgraded after a backup, newer ones are refused."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, MetaData, Text, create_engine, inspect
+
+from tests.metadata_stores import complete, finish, register, server_store
+from zenml._version import __version__
+from zenml.enums import ExecutionStatus
+from zenml.exceptions import StoreError
+from zenml.metadata_stores import BaseMetadataStore, SQLiteMetadataStore
+from zenml.metadata_stores.database import Database
+from zenml.metadata_stores.schema import CURRENT, Schema, version
+from zenml.metadata_stores.upgrade import Upgrade
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("zenml_runs") as runs:
+        runs.add_column(sa.Column("note", sa.Text()))
+    op.execute("UPDATE zenml_runs SET note = 'from before'")
+"""
+
+
+@pytest.fixture
+def next_schema(tmp_path) -> Schema:
+    """The schema of a later version of this code: the runs have a note."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(CURRENT.migrations, folder)
+    (folder / "versions" / "revision_0002.py").write_text(NEXT)
+    metadata = MetaData()
+    for table in CURRENT.metadata.tables.values():
+        copy = table.to_metadata(metadata)
+        if table.name == "zenml_runs":
+            copy.append_column(Column("note", Text))
+    return Schema(metadata, "0002", folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def make_store(request, tmp_path):
+    if request.param == "sqlite":
+        return lambda: SQLiteMetadataStore(name="local", uri=str(tmp_path / "store" / "metadata.db"))
+    url = request.getfixturevalue(f"{request.param}_database")
+    return lambda: server_store(url)
+
+
+def with_schema(store: BaseMetadataStore, schema: Schema) -> BaseMetadataStore:
+    """The store as code with another schema opens it."""
+    connect = store._connect
+
+    def connect_with_schema() -> Database:
+        database = connect()
+        database._schema = schema
+        return database
+
+    object.__setattr__(store, "_connect", connect_with_schema)
+    return store
+
+
+def fill(store: BaseMetadataStore) -> None:
+    first = register(store, "first")
+    complete(store, first.step_run_ids["load"])
+    finish(store, first)
+
+
+def versions(store: BaseMetadataStore) -> list[tuple[str, str]]:
+    with store._database.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(version.select())]
+
+
+def test_a_new_store_has_the_present_revision(make_store):
+    store = make_store()
+    fill(store)
+    assert versions(store) == [(CURRENT.revision, __version__)]
+
+
+def test_an_earlier_store_is_upgraded_after_a_backup(make_store, next_schema, caplog):
+    fill(make_store())
+    store = with_schema(make_store(), next_schema)
+    (run,) = store.runs()
+    assert (run.name, run.status) == ("first", ExecutionStatus.COMPLETED)
+    assert store.find_results(["k"], "/store") != {}
+    assert versions(store) == [("0002", __version__)]
+    with store._database.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT note FROM zenml_runs").scalars().all() == ["from before"]
+    second = register(store, "second")
+    complete(store, second.step_run_ids["load"])
+    assert store.count_runs() == 2
+    (message,) = [
+        record.getMessage() for record in caplog.records if "schema revision" in record.getMessage()
+    ]
+    assert "from the schema revision '0001' to '0002'" in message
+
+    if isinstance(store, SQLiteMetadataStore):
+        (backup,) = Path(store.uri).parent.glob("*.backup")
+        assert repr(str(backup)) in message
+        old = SQLiteMetadataStore(name="old", uri=str(backup))
+        assert [run.name for run in old.runs()] == ["first"]
+        assert versions(old) == [("0001", __version__)]
+    else:
+        assert "the tables 'backup_0001_...' of the same database" in message
+        with store._database.engine.connect() as connection:
+            names = connection.exec_driver_sql("SELECT name FROM backup_0001_zenml_runs").scalars().all()
+        assert names == ["first"]
+
+
+def test_several_processes_upgrade_once(make_store, next_schema):
+    fill(make_store())
+    barrier = threading.Barrier(4)
+    found: list[object] = []
+
+    def work() -> None:
+        store = with_schema(make_store(), next_schema)
+        barrier.wait()
+        try:
+            found.append([run.name for run in store.runs()])
+        except Exception as error:  # noqa: BLE001 - shown by the assertion
+            found.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [["first"]] * 4
+
+
+def test_a_newer_store_is_refused_by_name(make_store, next_schema):
+    fill(with_schema(make_store(), next_schema))
+    store = make_store()
+    for use in (store.runs, lambda: register(store, "second")):
+        with pytest.raises(StoreError) as caught:
+            use()
+        message = str(caught.value)
+        assert f"The metadata store '{store.name}' in the" in message
+        assert f"has the schema revision '0002', written by zenml {__version__}" in message
+        assert f"this zenml {__version__} knows revisions up to '0001'" in message
+        assert "Update zenml here" in message
+        assert "Nothing was changed" in message
+    assert with_schema(make_store(), next_schema).count_runs() == 1
+
+
+# MariaDB cannot undo changes of a schema: there, the backup is what is left.
+@pytest.mark.parametrize("make_store", ["sqlite", "postgresql"], indirect=True)
+def test_a_failing_upgrade_leaves_the_store_as_it_was(make_store, next_schema):
+    fill(make_store())
+    broken = (
+        next_schema.migrations / "versions" / "revision_0002.py"
+    ).read_text() + "    op.execute('nonsense')\n"
+    (next_schema.migrations / "versions" / "revision_0002.py").write_text(broken)
+    with pytest.raises(StoreError, match="nonsense"):
+        with_schema(make_store(), next_schema).runs()
+    store = make_store()
+    assert [run.name for run in store.runs()] == ["first"]
+    assert versions(store) == [("0001", __version__)]
+
+
+def test_the_revisions_make_the_same_schema(make_store):
+    made = make_store()
+    register(made)
+    described = describe(made)
+    with made._database.engine.begin() as connection:
+        CURRENT.metadata.drop_all(connection)
+        version.create(connection)
+        Upgrade(CURRENT, "base").run(connection)
+    assert describe(made) == described
+    assert len(described) == 10
+
+
+def describe(store: BaseMetadataStore) -> dict[str, object]:
+    inspector = inspect(store._database.engine)
+
+    def by_name(items: list[dict[str, object]]) -> list[str]:
+        return sorted(repr(sorted(item.items(), key=lambda pair: pair[0])) for item in items)
+
+    return {
+        table: (
+            by_name([{**column, "type": str(column["type"])} for column in inspector.get_columns(table)]),
+            inspector.get_pk_constraint(table),
+            by_name(inspector.get_foreign_keys(table)),
+            by_name(inspector.get_unique_constraints(table)),
+            by_name(inspector.get_indexes(table)),
+            inspector.get_table_options(table).get("mysql_default charset"),
+        )
+        for table in inspector.get_table_names()
+        if table.startswith("zenml_")
+    }
+
+
+def test_the_present_revision_is_the_last_one():
+    upgrade = Upgrade(CURRENT, "base")
+    assert upgrade._scripts.get_heads() == [CURRENT.revision]
+    assert Upgrade(CURRENT, CURRENT.revision).is_known
+    assert not Upgrade(CURRENT, "9999").is_known
+
+
+def test_a_store_whose_making_was_interrupted_is_completed(make_store):
+    store = make_store()
+    register(store)
+    with store._database.engine.begin() as connection:
+        CURRENT.metadata.tables["zenml_metrics"].drop(connection)
+        connection.execute(version.delete())
+    again = make_store()
+    again.log_metrics(next(iter(again.steps(again.runs()[0].id))).id, {"a": 1.0})
+    assert versions(again) == [(CURRENT.revision, __version__)]
+
+
+def test_alembic_is_not_imported_for_a_store_of_the_present_revision(tmp_path):
+    code = """
+        import sys
+        import zenml.metadata_stores
+        from zenml.metadata_stores import SQLiteMetadataStore
+        store = SQLiteMetadataStore(name="local", uri=sys.argv[1])
+        assert store.runs() == []
+        assert "alembic" not in sys.modules
+        from tests.metadata_stores import register
+        register(store)
+        assert store.count_runs() == 1
+        assert "alembic" not in sys.modules
+    """
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "x.db")], cwd=root, check=True
+    )
+
+
+def test_other_tables_of_the_database_are_left_alone(tmp_path):
+    path = tmp_path / "shared.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE runs (mine TEXT)")
+        connection.execute("INSERT INTO runs VALUES ('kept')")
+        connection.commit()
+    fill(SQLiteMetadataStore(name="local", uri=str(path)))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT mine FROM runs").scalars().all() == ["kept"]
+    engine.dispose()
