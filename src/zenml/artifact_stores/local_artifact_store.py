@@ -30,6 +30,8 @@ class LocalArtifactStore(BaseArtifactStore):
     FLAVOR: ClassVar[str] = "local"
     SUPPORTED_SCHEMES: ClassVar[set[str]] = {""}
 
+    _made: str | None = None
+
     @classmethod
     def usable_path(cls, path: str) -> str:
         """The absolute path. Raises ArtifactStoreInterfaceError for a URL or an empty path."""
@@ -43,7 +45,7 @@ class LocalArtifactStore(BaseArtifactStore):
                 "The path of an artifact store of the flavor 'local' is empty: give a folder."
             )
         # The links in it stay: `resolve` would follow them.
-        return os.path.abspath(Path(path).expanduser())  # noqa: PTH100
+        return os.path.abspath(Path(path).expanduser())
 
     @property
     def local_path(self) -> str:
@@ -59,27 +61,49 @@ class LocalArtifactStore(BaseArtifactStore):
     def _files(self) -> FileSystem:
         return _FILES
 
+    def makedirs(self, path: str) -> None:
+        """Make a folder and its parents; it may exist."""
+        name = self._inside(path)
+        missing = self._missing(name)
+        try:
+            for part in missing:
+                os.mkdir(part)
+        except OSError:  # the root is missing, too, or somebody else makes the same folders
+            missing = []
+        if not missing:
+            os.makedirs(name, exist_ok=True)
+        self._made = name
+
     def _inside(self, path: str, *, write: bool = False) -> str:
         name = super()._inside(path, write=write)
         if write:
-            self._check_links(name)
+            # A folder that was made by the last call needs no second look.
+            made, self._made = self._made, None
+            if made is None or os.path.dirname(name) != made:
+                self._missing(name)
         return name
 
-    def _check_links(self, name: str) -> None:
-        root = self.path
-        end = len(root)
-        while end >= 0:
+    def _missing(self, name: str) -> list[str]:
+        """What does not exist on the way from the root to `name`. Raises ArtifactStoreInterfaceError if a symbolic link leads out on it."""
+        parts: list[str] = []
+        end = len(self.path)
+        while end < len(name):
             end = name.find("/", end + 1)
-            part = name if end < 0 else name[:end]
-            try:
-                if S_ISLNK(os.lstat(part).st_mode):
-                    break
-            except OSError:
-                return
-        else:
-            return
-        real, outside = os.path.realpath(name), os.path.realpath(root)
-        if real != outside and not real.startswith(f"{outside}/"):
+            end = len(name) if end < 0 else end
+            if not parts:
+                try:
+                    if S_ISLNK(os.lstat(name[:end]).st_mode):
+                        self._refuse_outside(name)
+                        return []
+                    continue
+                except FileNotFoundError:
+                    pass
+            parts.append(name[:end])
+        return parts
+
+    def _refuse_outside(self, name: str) -> None:
+        real, root = os.path.realpath(name), os.path.realpath(self.path)
+        if real != root and not real.startswith(f"{root}/"):
             raise ArtifactStoreInterfaceError(
                 f"{name!r} leads out of the artifact store '{self.name}' by a symbolic link, to {real!r}: nothing is written there."
             )

@@ -118,8 +118,6 @@ class _NewFile(io.BufferedWriter):
     """A file that takes its name when it is closed."""
 
     def __init__(self, path: str) -> None:
-        if os.path.isdir(path):
-            raise IsADirectoryError(errno.EISDIR, "Is a folder", path)
         self._path = path
         self._temporary = f"{os.path.dirname(path) or '.'}/.{os.urandom(8).hex()}.tmp"
         self._discarded = False
@@ -134,13 +132,14 @@ class _NewFile(io.BufferedWriter):
             return
         try:
             super().close()
+            if not self._discarded:
+                os.replace(self._temporary, self._path)
         except BaseException:
             self._discarded = True
             raise
         finally:
             if self._discarded:
                 os.unlink(self._temporary)
-        os.replace(self._temporary, self._path)
 
     def discard(self) -> None:
         """Let the file vanish when it is closed."""

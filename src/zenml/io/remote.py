@@ -53,7 +53,9 @@ class RemoteFiles:
     def copyfile(self, src: str, dst: str, overwrite: bool = False) -> None:
         """Copy a file."""
         self._check_target(src, dst, overwrite=overwrite)
-        self._fs.cp_file(self._inner(src), self._inner(dst))
+        source, target = self._inner(src), self._inner(dst)
+        if source != target:
+            self._fs.cp_file(source, target)
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or a folder."""
