@@ -85,6 +85,7 @@ class SQLBackend(Backend):
             self._url, poolclass=NullPool, connect_args=options, hide_parameters=True
         )
         self._is_made = False
+        self._is_complete = False
         if self._is_sqlite:
             sa.event.listen(self._engine, "connect", _use_write_ahead_log)
             sa.event.listen(self._engine, "begin", _begin)
@@ -95,16 +96,9 @@ class SQLBackend(Backend):
             if not write and not self.exists():
                 yield DocumentSession({})
                 return
-            if self._is_sqlite:
-                if write and self._url.database:
-                    make_folder(Path(self._url.database).parent)
-                options: dict[str, Any] = {"zenml_write": write}
-            else:
-                # Writers wait for each other at a locked row and then see what the one before has committed.
-                options = {"isolation_level": "READ COMMITTED" if write else "REPEATABLE READ"}
-            with self._engine.connect().execution_options(**options) as connection, connection.begin():
-                if write and not self._is_made:
-                    self._make(connection)
+            if write and not self._is_complete:
+                self._make()
+            with self._begun(write=write) as connection:
                 self._check_version(connection, write=write)
                 yield _SQLSession(connection, self)
 
@@ -129,34 +123,56 @@ class SQLBackend(Backend):
     def _is_sqlite(self) -> bool:
         return self._url.get_backend_name() == "sqlite"
 
-    def _make(self, connection: sa.Connection) -> None:
-        # Two processes may come here at once. SQLite holds its write lock already; MySQL's DDL waits for that of others by itself.
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
-        for table in _metadata.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-        if connection.execute(sa.select(_schema.c.version)).first() is None:
-            connection.execute(
-                _schema.insert().prefix_with("IGNORE", dialect="mysql").values(id=1, version=_VERSION)
-            )
-        self._is_made = True
+    @contextmanager
+    def _begun(self, *, write: bool) -> Iterator[sa.Connection]:
+        options: dict[str, Any] = {"zenml_write": write}
+        if not self._is_sqlite:
+            # Writers wait for each other at a locked row and then see what the one before has committed.
+            options = {"isolation_level": "READ COMMITTED" if write else "REPEATABLE READ"}
+        with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    def _make(self) -> None:
+        if self._is_sqlite:
+            make_folder(Path(str(self._url.database)).parent)
+        with self._engine.connect() as connection:
+            names = sa.inspect(connection).get_table_names()
+            self._is_complete = {_schema.name, _documents.name} <= set(names) and self._version(
+                connection
+            ) is not None
+        if self._is_complete:
+            return  # who may not make tables can still use them
+        # Several processes may come here at once, and MySQL's DDL ends transactions: so this is one of its own.
+        with self._begun(write=True) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
+            for table in _metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+            if self._version(connection) is None:
+                connection.execute(
+                    _schema.insert().prefix_with("IGNORE", dialect="mysql").values(id=1, version=_VERSION)
+                )
+        self._is_made = self._is_complete = True
 
     def _check_version(self, connection: sa.Connection, *, write: bool) -> None:
-        query = sa.select(_schema.c.version)
         # SQLite ignores FOR UPDATE: its transaction is the only writing one from its begin.
-        version = connection.execute(query.with_for_update() if write else query).scalar_one_or_none()
+        version = self._version(connection, lock=write)
         if version is not None and version > _VERSION:
             raise StoreError(
                 f"The database {self.masked_url} was written by a newer version (schema {version}; this one reads up to {_VERSION}): "
                 "update to that version, or use another profile."
             )
 
+    def _version(self, connection: sa.Connection, *, lock: bool = False) -> int | None:
+        query = sa.select(_schema.c.version)
+        return connection.execute(query.with_for_update() if lock else query).scalar_one_or_none()
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
-            self._is_made = False
+            self._is_made = self._is_complete = False
             reason = " ".join(str(getattr(error, "orig", None) or error).split())
             if self._url.password:
                 reason = reason.replace(str(self._url.password), "***")
