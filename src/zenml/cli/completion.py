@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from zenml.cli.groups import type_of
+from zenml.enums import StackComponentType
 from zenml.exceptions import ZenMLBaseException
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from zenml.enums import StackComponentType
     from zenml.profiles.registry import Registry
-
-    Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -34,7 +33,7 @@ def completion(ctx: click.Context, shell: str | None) -> None:
       bash:  eval "$(zenml completion bash)"      in ~/.bashrc
       zsh:   eval "$(zenml completion zsh)"       in ~/.zshrc
       fish:  zenml completion fish | source       in ~/.config/fish/config.fish
-    """
+    """  # noqa: D301 - click's mark for lines that are not wrapped
     from click.shell_completion import get_completion_class
 
     shell = shell or PurePath(os.environ.get("SHELL", "")).name
@@ -44,25 +43,26 @@ def completion(ctx: click.Context, shell: str | None) -> None:
     click.echo(class_(ctx.find_root().command, {}, "zenml", "_ZENML_COMPLETE").source())
 
 
-def stack_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def stack_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The stacks of the active profile that begin so."""
     return _matching(lambda: _registry().stacks(), incomplete)
 
 
-def profile_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def profile_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The profiles that begin so."""
     from zenml.profiles.profiles import list_profiles
 
     return _matching(list_profiles, incomplete)
 
 
-def component_names(type_: StackComponentType) -> Completer:
-    """What completes the names of the components of a type."""
+def component_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The components that begin so, of the type that the command is about."""
+    return _matching(lambda: _registry().components(type_of(ctx)), incomplete)
 
-    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return _matching(lambda: _registry().components(type_), incomplete)
 
-    return complete
+def option_components(_: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The components that begin so, of the type that the option is named for."""
+    return _matching(lambda: _registry().components(StackComponentType(str(parameter.name))), incomplete)
 
 
 class _Named(Protocol):

@@ -3,90 +3,79 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from zenml.cli.groups import Group
+from zenml.cli.groups import Group, pass_type
 from zenml.cli.session import Session
 from zenml.cli.tables import Table
-from zenml.cli.terminal import Terminal, output_option, pass_terminal
+from zenml.cli.terminal import Terminal, output_option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from zenml.enums import StackComponentType
     from zenml.model.records import FlavorRecord
 
 
-def flavor_group(type_: StackComponentType) -> Group:
-    """The commands about the flavors of a type."""
-    display = type_.display
-    group = Group("flavor", help=f"See and register the flavors of {type_.plural.replace('_', ' ')}.")
+@click.group(cls=Group)
+def flavor() -> None:
+    """See and register flavors: the implementations of this type."""
 
-    @group.command(
-        "list",
-        help=f"List the flavors: built-in ones, those of integrations, your own. No {display} is imported.",
+
+@flavor.command("list")
+@output_option
+@pass_type
+def list_(terminal: Terminal, type_: StackComponentType) -> None:
+    """List the flavors: built-in ones, those of integrations, your own. None is imported."""
+    from zenml.stack.flavors import all_flavors
+
+    session = Session.open(terminal)
+    flavors = [(f, _is_ready(f, session.root)) for f in all_flavors(type_, session.registry.flavors(type_))]
+    table = Table(
+        ("FLAVOR", "INTEGRATION", "READY-TO-USE", "SOURCE"),
+        [(f.name, f.integration, "✅" if ready else "", f.source) for f, ready in flavors],
     )
-    @output_option
-    @pass_terminal
-    def list_(terminal: Terminal) -> None:
-        from zenml.stack.flavors import all_flavors
-
-        session = Session.open(terminal)
-        flavors = [
-            (flavor, _is_ready(flavor, session.root))
-            for flavor in all_flavors(type_, session.registry.flavors(type_))
-        ]
-        table = Table(
-            ("FLAVOR", "INTEGRATION", "READY-TO-USE", "SOURCE"),
-            [
-                (flavor.name, flavor.integration, "✅" if ready else "", flavor.source)
-                for flavor, ready in flavors
-            ],
-        )
-        terminal.show(
-            [
-                {
-                    "name": flavor.name,
-                    "integration": flavor.integration,
-                    "ready": ready,
-                    "source": flavor.source,
-                }
-                for flavor, ready in flavors
-            ],
-            table,
-        )
-
-    @group.command(
-        "register",
-        help=f"Register your own flavor of {display}: SOURCE is the import path of its class, package.module.Class, relative to the root of the repository.",
+    terminal.show(
+        [
+            {"name": f.name, "integration": f.integration, "ready": ready, "source": f.source}
+            for f, ready in flavors
+        ],
+        table,
     )
-    @click.argument("source")
-    @pass_terminal
-    def register(terminal: Terminal, source: str) -> None:
-        from zenml.model.records import FlavorRecord
-        from zenml.stack.flavors import load_flavor
 
-        session = Session.open(terminal)
-        flavor = FlavorRecord(type_, source.rpartition(".")[2], source)
-        flavor = replace(flavor, name=load_flavor(flavor, session.root).FLAVOR)
-        session.registry.register_flavor(flavor)
-        terminal.say(f"Successfully registered new flavor '{flavor.name}' for stack component '{type_}'.")
 
-    @group.command("delete", help="Forget one of your own flavors that no component is of.")
-    @click.argument("name")
-    @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-    @pass_terminal
-    def delete(terminal: Terminal, name: str, yes: bool) -> None:
-        registry = Session.open(terminal).registry
-        if terminal.confirm(f"This will delete the {display} flavor '{name}'. Are you sure?", yes=yes):
-            registry.deregister_flavor(type_, name)
-            terminal.say(f"Deleted {display} flavor: {name}")
-        else:
-            terminal.say("Deletion canceled.")
+@flavor.command()
+@click.argument("source")
+@pass_type
+def register(terminal: Terminal, type_: StackComponentType, source: str) -> None:
+    """Register a flavor of your own.
 
-    return group
+    SOURCE is the import path of its class, package.module.Class, relative to the root of the repository.
+    """
+    from zenml.model.records import FlavorRecord
+    from zenml.stack.flavors import load_flavor
+
+    session = Session.open(terminal)
+    unnamed = FlavorRecord(type_, source.rpartition(".")[2], source)
+    record = replace(unnamed, name=load_flavor(unnamed, session.root).FLAVOR)
+    session.registry.register_flavor(record)
+    terminal.say(f"Successfully registered new flavor '{record.name}' for stack component '{type_}'.")
+
+
+@flavor.command()
+@click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@pass_type
+def delete(terminal: Terminal, type_: StackComponentType, name: str, yes: bool) -> None:
+    """Forget a flavor of your own that no component is of."""
+    registry = Session.open(terminal).registry
+    question = f"This will delete the {type_.display} flavor '{name}'. Are you sure you want to proceed?"
+    if not terminal.confirm(question, yes=yes):
+        terminal.say("Deletion canceled.")
+        return
+    registry.deregister_flavor(type_, name)
+    terminal.say(f"Deleted {type_.display} flavor: {name}")
 
 
 def _is_ready(flavor: FlavorRecord, root: Path | None) -> bool:

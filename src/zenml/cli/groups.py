@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import update_wrapper
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
+from zenml.cli.terminal import Terminal
 from zenml.exceptions import ZenMLBaseException, nearest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from zenml.enums import StackComponentType
+
+R = TypeVar("R")
 
 INTERRUPTED = 130
 """Exit code of a command that was stopped with Ctrl-C: 128 + SIGINT."""
@@ -100,6 +106,33 @@ class LazyGroup(Group):
             ctx.exit(INTERRUPTED)
 
 
+class ComponentGroup(Group):
+    """The commands about one type of component; they learn it by `pass_type`."""
+
+    def __init__(self, type_: StackComponentType, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.type = type_
+
+
+def pass_type(function: Callable[..., R]) -> Callable[..., R]:
+    """Hand a command the terminal and the type of component that it is about, as its first two arguments."""
+
+    @click.pass_context
+    def run(ctx: click.Context, /, *arguments: Any, **parameters: Any) -> R:
+        return function(ctx.ensure_object(Terminal), type_of(ctx), *arguments, **parameters)
+
+    return update_wrapper(run, function)
+
+
+def type_of(ctx: click.Context) -> StackComponentType:
+    """The type of component that a command below a ComponentGroup is about."""
+    while not isinstance(ctx.command, ComponentGroup):
+        if ctx.parent is None:
+            raise LookupError("no group of components encloses this command")
+        ctx = ctx.parent
+    return ctx.command.type
+
+
 class FieldsCommand(click.Command):
     """A command that takes any `--field=value` or `--field value` beside its own options, as the mapping `fields`."""
 
@@ -118,8 +151,8 @@ class FieldsCommand(click.Command):
         tokens = iter(args)
         for token in tokens:
             option, equals, value = token.partition("=")
-            if token == "--":
-                rest += [token, *tokens]
+            if token == "--":  # noqa: S105 - a token of the command line
+                rest += (token, *tokens)
             elif not token.startswith("--"):
                 rest.append(token)
             elif (known := own.get(dashed(option))) is not None:

@@ -81,7 +81,7 @@ def create(terminal: Terminal, name: str, store_type: str | None, url: str | Non
 
     \b
       zenml profile create team --store-type sql --url 'postgresql://me:{{env.PASSWORD}}@host/zenml'
-    """
+    """  # noqa: D301 - click's mark for lines that are not wrapped
     Session.open(terminal, profile_must_exist=False)
     create_profile(name, store_type=store_type, url=url)
     terminal.say(f"Profile '{name}' successfully created.")

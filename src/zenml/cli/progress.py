@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.box import HEAVY_EDGE
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,9 @@ from zenml.engine.observer import duration
 from zenml.enums import ExecutionStatus
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from typing_extensions import Self
+
     from zenml.model.deployment import Deployment
     from zenml.model.runs import ErrorRecord
 
@@ -44,7 +46,7 @@ class LiveObserver:
         self._notes: dict[str, str] = {}
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=8)
 
-    def __enter__(self) -> LiveObserver:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 

@@ -76,7 +76,7 @@ def update(terminal: Terminal, name: str, interactive: bool, fields: dict[str, s
     if not fields:
         raise click.UsageError("Nothing to update: give at least one --KEY=VALUE (or --interactive).")
     _refuse_name(fields)
-    manager.update_secret(ArbitrarySecretSchema(name=name, **fields))
+    manager.update_secret(ArbitrarySecretSchema(name=name, arbitrary_kv_pairs=fields))
     _show_masked(terminal, fields)
     terminal.say(f"Secret with name '{name}' has been updated.")
 
@@ -140,7 +140,8 @@ def _manager(terminal: Terminal) -> BaseSecretsManager:
     stack = Session.open(terminal, header=False).repository.active_stack
     if stack.secrets_manager is None:
         raise SecretError(
-            f"The active stack '{stack.name}' has no secrets manager. Register one with `zenml secrets-manager register NAME --flavor=local` "
+            f"The active stack '{stack.name}' has no secrets manager. "
+            "Register one with `zenml secrets-manager register NAME --flavor=local` "
             f"and add it with `zenml stack update {stack.name} -x NAME`."
         )
     return stack.secrets_manager

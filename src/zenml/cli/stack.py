@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zenml.cli.completion import component_names, profile_names, stack_names
+from zenml.cli.completion import option_components, profile_names, stack_names
 from zenml.cli.groups import Group
 from zenml.cli.session import Session
 from zenml.cli.tables import Table, marker
@@ -48,7 +48,7 @@ def _components(*, required: bool) -> Callable[[F], F]:
                 f"--{type_.value}",
                 required=required and type_.required,
                 metavar="NAME",
-                shell_complete=component_names(type_),
+                shell_complete=option_components,
                 help=f"A registered {type_.display}.",
             )(command)
         return command
@@ -100,7 +100,7 @@ def stack() -> None:
 @_components(required=True)
 @click.option("--set", "activate", is_flag=True, help="Make it the active stack at once.")
 @pass_terminal
-def register(terminal: Terminal, name: str, activate: bool, **names: str | None) -> None:
+def register(terminal: Terminal, /, name: str, activate: bool, **names: str | None) -> None:
     """Register a stack of registered components."""
     session = Session.open(terminal)
     session.repository.register_stack(_assembled(session, name, _given(names)))
@@ -165,7 +165,7 @@ def set_(terminal: Terminal, name: str, globally: bool) -> None:
 @_optional_name
 @_components(required=False)
 @pass_terminal
-def update(terminal: Terminal, name: str | None, **names: str | None) -> None:
+def update(terminal: Terminal, /, name: str | None, **names: str | None) -> None:
     """Add or replace components of a stack: of the active one unless STACK_NAME is given."""
     given = _given(names)
     if not given:
@@ -180,7 +180,7 @@ def update(terminal: Terminal, name: str | None, **names: str | None) -> None:
 @_optional_name
 @_flags
 @pass_terminal
-def remove_component(terminal: Terminal, name: str | None, **flags: bool) -> None:
+def remove_component(terminal: Terminal, /, name: str | None, **flags: bool) -> None:
     """Remove optional components from a stack: from the active one unless STACK_NAME is given."""
     removed = {StackComponentType(type_) for type_, flag in flags.items() if flag}
     if not removed:
@@ -224,8 +224,8 @@ def rename(terminal: Terminal, current: str, new: str) -> None:
 @_rename
 @_overwrite
 @pass_terminal
-def copy(
-    terminal: Terminal, source: str, target: str, from_: str | None, to: str | None, on_conflict: Any
+def copy(  # noqa: PLR0917 - click passes all but the first by name
+    terminal: Terminal, /, source: str, target: str, from_: str | None, to: str | None, on_conflict: Any
 ) -> None:
     """Copy a stack with its components, within a profile or between two.
 

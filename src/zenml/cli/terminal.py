@@ -73,6 +73,17 @@ class Terminal:
             raise click.UsageError(f"{question} There is no terminal to answer on: give --yes.")
         return click.confirm(question)
 
+    def ask(self, question: str, *, hide: bool = False) -> str:
+        """What the user answers, possibly nothing; not shown with `hide`.
+
+        Raises:
+            click.UsageError: there is no terminal to answer on.
+        """
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"{question}: there is no terminal to answer on: give it as an option.")
+        answer: str = click.prompt(question, default="", show_default=False, hide_input=hide)
+        return answer
+
     @property
     def is_interactive(self) -> bool:
         """Whether a person reads stdout."""
