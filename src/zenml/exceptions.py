@@ -35,6 +35,7 @@ ZenMLBaseException
 ├── ArtifactError                               a stored value that cannot be used
 │   ├── ArtifactGoneError (FileNotFoundError)
 │   └── ArtifactCorruptedError
+├── DataValidationError (ValueError)            data that are not as they should be
 ├── RunError (RuntimeError)
 │   ├── PipelineNotSucceededException
 │   ├── RunCancelledError
@@ -208,6 +209,10 @@ class ArtifactGoneError(ArtifactError, FileNotFoundError):
 
 class ArtifactCorruptedError(ArtifactError):
     """A file of a stored value is not what was recorded."""
+
+
+class DataValidationError(ZenMLBaseException, ValueError):
+    """Data are not as they should be; the message is the report."""
 
 
 class RunError(ZenMLBaseException, RuntimeError):
