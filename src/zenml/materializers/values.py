@@ -161,8 +161,9 @@ def _refuse_empty(manifest: tuple[FileEntry, ...], name: str, materializer: type
 
 
 def _class_of(annotation: Any) -> type[Any] | None:
-    # In Python 3.10, `list[int]` passes for a class.
-    return annotation if inspect.isclass(annotation) and get_origin(annotation) is None else None
+    # `Any` passes for a class since Python 3.11, `list[int]` did so before.
+    is_class = inspect.isclass(annotation) and annotation is not Any and get_origin(annotation) is None
+    return annotation if is_class else None
 
 
 def _artifact_class(
