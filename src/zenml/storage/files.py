@@ -34,11 +34,15 @@ def locked(lock: Path) -> Iterator[None]:
         ) from None
     try:
         try:
+            connection.execute("PRAGMA journal_mode=OFF")  # nothing is ever written, so nothing to undo
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise StoreError(
                 f"The lock {str(lock)!r} cannot be taken: {error}. Does another process hold it, and may you write to this folder?"
             ) from None
+        # On a file that it may only read, SQLite begins without a lock.
+        if not os.access(lock, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise StoreError(f"The lock {str(lock)!r} cannot be taken: you may not write to it.")
         yield
     finally:
         connection.close()
