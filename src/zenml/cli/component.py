@@ -86,7 +86,7 @@ def list_(terminal: Terminal, type_: StackComponentType) -> None:
 @output_option
 @pass_type
 def describe(terminal: Terminal, type_: StackComponentType, name: str | None) -> None:
-    """Show the configuration of one: of the active one unless NAME is given."""
+    """Show the configuration of one. The active one, unless NAME is given."""
     session = Session.open(terminal, stack=True)
     record = session.component(type_, name)
     document = _document(record, session.active_component(type_))
@@ -114,7 +114,7 @@ def get(terminal: Terminal, type_: StackComponentType) -> None:
 @_optional_name
 @pass_type
 def update(terminal: Terminal, type_: StackComponentType, name: str | None, fields: dict[str, str]) -> None:
-    """Change fields of one: of the active one unless NAME is given. Fields are written as for `register`."""
+    """Change fields of one. The active one, unless NAME is given; fields are written as for `register`."""
     if not fields:
         raise click.UsageError("Nothing to update: give at least one --field=value.")
     _refuse_mandatory(fields)
@@ -132,7 +132,7 @@ def update(terminal: Terminal, type_: StackComponentType, name: str | None, fiel
 def remove_attribute(
     terminal: Terminal, type_: StackComponentType, name: str, fields: dict[str, str]
 ) -> None:
-    """Set optional fields of one back to their defaults: each --field."""
+    """Set optional fields back to their defaults. Each is given as --field."""
     if not fields:
         raise click.UsageError("Nothing to remove: give at least one --field.")
     _refuse_mandatory(fields)
@@ -202,7 +202,7 @@ def delete(terminal: Terminal, type_: StackComponentType, name: str, yes: bool) 
 @_optional_name
 @pass_type
 def up(terminal: Terminal, type_: StackComponentType, name: str | None) -> None:
-    """Make and start the resources of one: of the active one unless NAME is given."""
+    """Make and start the resources of one. The active one, unless NAME is given."""
     component = _instance(terminal, type_, name)
     what = f"{type_.display} '{component.name}'"
     if component.is_running:
@@ -221,7 +221,7 @@ def up(terminal: Terminal, type_: StackComponentType, name: str | None) -> None:
 @click.option("-f", "--force", is_flag=True, help="Remove the resources instead of keeping them stopped.")
 @pass_type
 def down(terminal: Terminal, type_: StackComponentType, name: str | None, force: bool) -> None:
-    """Stop the resources of one: of the active one unless NAME is given."""
+    """Stop the resources of one. The active one, unless NAME is given."""
     component = _instance(terminal, type_, name)
     what = f"{type_.display} '{component.name}'"
     if force:
@@ -239,7 +239,7 @@ def down(terminal: Terminal, type_: StackComponentType, name: str | None, force:
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written later, until Ctrl-C.")
 @pass_type
 def logs(terminal: Terminal, type_: StackComponentType, name: str | None, follow: bool) -> None:
-    """Print the log file of one: of the active one unless NAME is given."""
+    """Print the log file of one. The active one, unless NAME is given."""
     component = _instance(terminal, type_, name)
     if component.log_file is None:
         raise DoesNotExistException(

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def flavor() -> None:
-    """See and register flavors: the implementations of this type."""
+    """See and register the implementations of this type."""
 
 
 @flavor.command("list")
 @output_option
 @pass_type
 def list_(terminal: Terminal, type_: StackComponentType) -> None:
-    """List the flavors: built-in ones, those of integrations, your own. None is imported."""
+    """List the flavors. Built-in ones, those of integrations, your own; none is imported."""
     from zenml.stack.flavors import all_flavors
 
     session = Session.open(terminal)

@@ -94,7 +94,7 @@ def create(terminal: Terminal, name: str, store_type: str | None, url: str | Non
 )
 @pass_terminal
 def set_(terminal: Terminal, name: str, globally: bool) -> None:
-    """Make a profile the active one: of the repository that you are in, else globally.
+    """Make a profile the active one. Of the repository that you are in, else globally.
 
     In a repository, the profile's own active stack becomes the repository's.
     """
@@ -122,7 +122,7 @@ def get(terminal: Terminal) -> None:
 @output_option
 @pass_terminal
 def describe(terminal: Terminal, name: str | None) -> None:
-    """Show one profile: the active one unless NAME is given."""
+    """Show one profile. The active one, unless NAME is given."""
     session = Session.open(terminal, profile_must_exist=name is None)
     document = _document(session.profile if name is None else get_profile(name), session.active)
     rows = [(key.upper(), document[key]) for key in ("name", "store_url", "store_type", "active_stack")]

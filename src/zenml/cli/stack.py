@@ -132,7 +132,7 @@ def list_(terminal: Terminal) -> None:
 @output_option
 @pass_terminal
 def describe(terminal: Terminal, name: str | None) -> None:
-    """Show the components of a stack: of the active one unless STACK_NAME is given."""
+    """Show the components of a stack. The active one, unless STACK_NAME is given."""
     session = Session.open(terminal)
     active = session.active.stack
     stack = session.registry.stack(name or session.active_stack)
@@ -157,7 +157,7 @@ def get(terminal: Terminal) -> None:
 @_global
 @pass_terminal
 def set_(terminal: Terminal, name: str, globally: bool) -> None:
-    """Make a stack the active one: of the repository that you are in, else of the profile."""
+    """Make a stack the active one. Of the repository that you are in, else of the profile."""
     Session.open(terminal).activate_stack(name, globally=globally)
 
 
@@ -166,7 +166,7 @@ def set_(terminal: Terminal, name: str, globally: bool) -> None:
 @_components(required=False)
 @pass_terminal
 def update(terminal: Terminal, /, name: str | None, **names: str | None) -> None:
-    """Add or replace components of a stack: of the active one unless STACK_NAME is given."""
+    """Add or replace components of a stack. The active one, unless STACK_NAME is given."""
     given = _given(names)
     if not given:
         raise click.UsageError("Nothing to update: name at least one component.")
@@ -181,7 +181,7 @@ def update(terminal: Terminal, /, name: str | None, **names: str | None) -> None
 @_flags
 @pass_terminal
 def remove_component(terminal: Terminal, /, name: str | None, **flags: bool) -> None:
-    """Remove optional components from a stack: from the active one unless STACK_NAME is given."""
+    """Remove optional components from a stack. The active one, unless STACK_NAME is given."""
     removed = {StackComponentType(type_) for type_, flag in flags.items() if flag}
     if not removed:
         raise click.UsageError("Nothing to remove: name at least one type, such as --alerter.")
@@ -244,9 +244,9 @@ def copy(  # noqa: PLR0917 - click passes all but the first by name
 @click.argument("filename", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @pass_terminal
 def export(terminal: Terminal, name: str, filename: Path | None) -> None:
-    """Write a stack with its components to a YAML file, STACK_NAME.yaml unless FILENAME is given.
+    """Write a stack with its components to a YAML file.
 
-    It holds references to secrets, never the secrets.
+    To STACK_NAME.yaml, unless FILENAME is given. It holds references to secrets, never the secrets.
     """
     from zenml.storage.files import replace as replace_file
     from zenml.storage.yaml import dump
