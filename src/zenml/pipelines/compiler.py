@@ -1,0 +1,161 @@
+"""From a pipeline to plain data. Pure: nothing is read but the code, nothing is written."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from zenml._version import __version__
+from zenml.engine.fingerprint import code_of
+from zenml.exceptions import PipelineInterfaceError
+from zenml.materializers.classes import import_path
+from zenml.model.deployment import Deployment, InputSpec, OutputSpec, StackSpec, StepSpec
+from zenml.steps.annotations import describe
+
+if TYPE_CHECKING:
+    from zenml.pipelines.base_pipeline import BasePipeline
+    from zenml.steps import BaseStep
+    from zenml.steps.composition import Invocation
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A deployment, and its steps as code, by name."""
+
+    deployment: Deployment
+    steps: Mapping[str, BaseStep]
+
+
+def compile_pipeline(
+    pipeline: BasePipeline,
+    *,
+    stack: StackSpec,
+    run_name: str,
+    run_uuid: UUID,
+    runtime_configuration: Mapping[str, Any],
+    enable_cache: bool,
+    source_root: str = "",
+    git_sha: str | None = None,
+) -> Compiled:
+    """The deployment of a pipeline on a stack.
+
+    Raises:
+        PipelineInterfaceError: the steps wait for each other in a circle, or one is passed in and never called.
+        StepInterfaceError: an input is missing, or of another type than the step takes.
+        ConfigurationError: a parameter is missing, of the wrong type, or no JSON.
+    """
+    invocations = in_order(pipeline.compose(), pipeline.name)
+    fingerprints: dict[Any, dict[str, str]] = {}
+    specs = []
+    for invocation in invocations:
+        code = _code(invocation.step)
+        if code not in fingerprints:
+            fingerprints[code] = code_of(*code)
+        specs.append(_spec(invocation, fingerprints[code], enable_cache=enable_cache))
+    deployment = Deployment(
+        pipeline=pipeline.name,
+        run_name=run_name,
+        run_uuid=run_uuid,
+        steps=tuple(specs),
+        stack=stack,
+        source_root=source_root,
+        enable_cache=enable_cache,
+        runtime_configuration=runtime_configuration,
+        requirements=tuple(sorted(pipeline.requirements)),
+        secrets=tuple(pipeline.secrets),
+        docstring=pipeline.__doc__,
+        zenml_version=__version__,
+        git_sha=git_sha,
+    )
+    return Compiled(deployment, {invocation.name: invocation.step for invocation in invocations})
+
+
+def in_order(invocations: Sequence[Invocation], pipeline: str) -> list[Invocation]:
+    """The invocations so that each stands behind what it waits for; independent ones in the order of their calls.
+
+    Raises:
+        PipelineInterfaceError: they wait for each other in a circle, which the message names.
+    """
+    position = {invocation: number for number, invocation in enumerate(invocations)}
+    waits_for = {invocation: set(upstream(invocation)) for invocation in invocations}
+    dependants: dict[Invocation, list[Invocation]] = {invocation: [] for invocation in invocations}
+    for invocation, before in waits_for.items():
+        for earlier in before:
+            dependants[earlier].append(invocation)
+    ready = [position[invocation] for invocation, before in waits_for.items() if not before]
+    ordered: list[Invocation] = []
+    while ready:
+        invocation = invocations[heapq.heappop(ready)]
+        ordered.append(invocation)
+        for dependant in dependants[invocation]:
+            waits_for[dependant].discard(invocation)
+            if not waits_for[dependant]:
+                heapq.heappush(ready, position[dependant])
+    if len(ordered) < len(invocations):
+        circle = " → ".join(f"'{name}'" for name in _circle(waits_for))
+        raise PipelineInterfaceError(
+            f"Steps of the pipeline '{pipeline}' wait for each other in a circle: {circle}. Take one of these dependencies away."
+        )
+    return ordered
+
+
+def upstream(invocation: Invocation) -> list[Invocation]:
+    """What an invocation waits for, each once: the sources of its inputs, then what `after` names."""
+    return list(
+        dict.fromkeys([*(output.invocation for output in invocation.inputs.values()), *invocation.upstream])
+    )
+
+
+def _circle(waits_for: Mapping[Invocation, set[Invocation]]) -> list[str]:
+    present = next(invocation for invocation, before in waits_for.items() if before)
+    path: list[Invocation] = []
+    while present not in path:
+        path.append(present)
+        present = min(waits_for[present], key=lambda earlier: earlier.name)
+    circle = [*path[path.index(present) :], present]
+    return [invocation.name for invocation in reversed(circle)]
+
+
+def _spec(invocation: Invocation, code: Mapping[str, str], *, enable_cache: bool) -> StepSpec:
+    step = invocation.step
+    return StepSpec(
+        name=invocation.name,
+        source=_source(type(step)),
+        entrypoint_name=step.NAME,
+        inputs={
+            name: InputSpec(output.invocation.name, output.name) for name, output in invocation.inputs.items()
+        },
+        upstream=tuple(earlier.name for earlier in upstream(invocation)),
+        outputs=tuple(
+            OutputSpec(
+                name,
+                describe(annotation),
+                tuple(import_path(class_) for class_ in step.return_materializers.get(name, ())),
+                import_path(step.OUTPUT_TYPES[name]) if name in step.OUTPUT_TYPES else "",
+            )
+            for name, annotation in step.signature.outputs.items()
+        ),
+        parameters=step.complete_parameters(invocation.name, invocation.inputs, invocation.parameters),
+        enable_cache=enable_cache and step.enable_cache,
+        code=code,
+        step_operator=step.step_operator,
+        docstring=step.__doc__,
+    )
+
+
+def _source(class_: type[BaseStep]) -> str:
+    module = import_path(class_).removesuffix(f".{class_.__qualname__}")
+    return f"{module}:{class_.__qualname__}"
+
+
+def _code(step: BaseStep) -> tuple[Any, ...]:
+    chosen = dict.fromkeys(class_ for classes in step.return_materializers.values() for class_ in classes)
+    config = (step.signature.config[1],) if step.signature.config else ()
+    return (
+        step.code_object(),
+        *config,
+        *(class_ for class_ in chosen if not class_.__module__.startswith("zenml.")),
+    )

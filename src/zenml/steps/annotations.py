@@ -1,0 +1,132 @@
+"""Type annotations as data: which value may go where."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import types
+import typing
+from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
+
+_UNIONS = (Union, types.UnionType)
+_WIDER: dict[Any, tuple[type, ...]] = {float: (float, int), complex: (complex, float, int)}
+
+
+def describe(annotation: Any) -> str:
+    """The annotation as a person would write it."""
+    annotation = type(None) if annotation is None else annotation
+    if annotation is type(None):
+        return "None"
+    if inspect.isclass(annotation) and not get_args(annotation):
+        return annotation.__qualname__ if annotation.__module__ == "builtins" else _short(annotation)
+    if get_origin(annotation) in _UNIONS:
+        return " | ".join(describe(member) for member in get_args(annotation))
+    return str(annotation).replace("typing.", "").replace("collections.abc.", "")
+
+
+def is_assignable(produced: Any, expected: Any) -> bool:
+    """Whether a value that is declared as `produced` may be given where `expected` is declared.
+
+    Generics are covariant; what is not known (Any, a missing parameter, a type variable) fits; an int fits a float, as in PEP 484.
+    """
+    produced, expected = _plain(produced), _plain(expected)
+    if expected in (Any, object) or produced is Any or produced == expected:
+        return True
+    if get_origin(produced) in _UNIONS:
+        return all(is_assignable(member, expected) for member in get_args(produced))
+    if get_origin(expected) in _UNIONS:
+        return any(is_assignable(produced, member) for member in get_args(expected))
+    if get_origin(produced) is Literal:
+        return all(conforms(value, expected) for value in get_args(produced))
+    if get_origin(expected) is Literal:
+        return False
+    if not _is_subclass(get_origin(produced) or produced, get_origin(expected) or expected):
+        return False
+    return _arguments_fit(produced, expected)
+
+
+def conforms(value: Any, annotation: Any, *, deep: bool = True) -> bool:
+    """Whether `value` is what `annotation` declares; of built-in containers, each item as well if `deep`."""
+    annotation = _plain(annotation)
+    if annotation in (Any, object):
+        return True
+    origin = get_origin(annotation)
+    if origin in _UNIONS:
+        return any(conforms(value, member, deep=deep) for member in get_args(annotation))
+    if origin is Literal:
+        return any(value == member and type(value) is type(member) for member in get_args(annotation))
+    if origin is type:
+        return inspect.isclass(value)
+    if origin is collections.abc.Callable or annotation is collections.abc.Callable:
+        return callable(value)
+    if not _is_instance(value, origin or annotation):
+        return False
+    return not deep or _items_conform(value, get_args(annotation))
+
+
+def _plain(annotation: Any) -> Any:
+    while True:
+        if annotation is None:
+            return type(None)
+        if isinstance(annotation, NewType):
+            annotation = annotation.__supertype__
+        elif isinstance(annotation, TypeVar):
+            return annotation.__bound__ or Any
+        elif get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        else:
+            return getattr(typing, "Any", None) if isinstance(annotation, str) else annotation
+
+
+def _arguments_fit(produced: Any, expected: Any) -> bool:
+    have, want = get_args(produced), get_args(expected)
+    if not have or not want:
+        return True
+    if (get_origin(produced) is tuple) != (get_origin(expected) is tuple):
+        # tuple[int, str] where Sequence[...] is expected, or the other way round.
+        have = have if Ellipsis not in have else have[:1]
+        return len(want) != 1 or all(is_assignable(item, want[0]) for item in have)
+    if get_origin(produced) is tuple:
+        if Ellipsis in want:
+            return all(is_assignable(item, want[0]) for item in have if item is not Ellipsis)
+        if Ellipsis in have:
+            return all(is_assignable(have[0], item) for item in want)
+        return len(have) == len(want) and all(map(is_assignable, have, want))
+    if len(have) != len(want):  # different generics: how their parameters relate is not known
+        return True
+    return all(map(is_assignable, have, want))
+
+
+def _items_conform(value: Any, arguments: tuple[Any, ...]) -> bool:
+    if not arguments:
+        return True
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        if len(arguments) == 2 and arguments[1] is Ellipsis:  # noqa: PLR2004 - tuple[int, ...]
+            return all(conforms(item, arguments[0]) for item in value)
+        if arguments == ((),):
+            return not value
+        return len(value) == len(arguments) and all(map(conforms, value, arguments))
+    if isinstance(value, dict) and len(arguments) == 2:  # noqa: PLR2004 - dict[key, value]
+        key, item = arguments
+        return all(conforms(k, key) and conforms(v, item) for k, v in value.items())
+    if isinstance(value, (list, set, frozenset)) and len(arguments) == 1:
+        return all(conforms(item, arguments[0]) for item in value)
+    return True
+
+
+def _is_subclass(produced: Any, expected: Any) -> bool:
+    try:
+        return issubclass(produced, _WIDER.get(expected, expected))
+    except TypeError:  # no class, or a protocol that is not made for checks at run time
+        return True
+
+
+def _is_instance(value: Any, expected: Any) -> bool:
+    try:
+        return isinstance(value, _WIDER.get(expected, expected))
+    except TypeError:
+        return True
+
+
+def _short(class_: type[Any]) -> str:
+    return f"{class_.__module__.partition('.')[0]}.{class_.__qualname__}"

@@ -1,0 +1,98 @@
+"""What a step can know about where it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zenml.context import running_step
+from zenml.environment import Environment
+from zenml.exceptions import StepContextError, nearest
+
+if TYPE_CHECKING:
+    from zenml.artifacts import BaseArtifact
+    from zenml.context import RunningStep
+    from zenml.metadata_stores import BaseMetadataStore
+    from zenml.stack import Stack
+
+STEP_ENVIRONMENT_NAME = "step_environment"
+
+
+class StepContext:
+    """Where a step runs: annotate an argument of the step with this class to get it.
+
+    A step that takes it is not cached unless it says `@step(enable_cache=True)`: its result may depend on what the context gives.
+    """
+
+    def __init__(self) -> None:
+        step = running_step()
+        if step is None:
+            raise StepContextError("There is a step context inside of a running step only.")
+        self._step = step
+
+    @property
+    def step_name(self) -> str:
+        """Name of the step in its pipeline."""
+        return self._step.step_name
+
+    @property
+    def stack(self) -> Stack:
+        """The stack that the step runs on."""
+        stack: Stack = self._step.stack
+        return stack
+
+    @property
+    def metadata_store(self) -> BaseMetadataStore:
+        """The stack's metadata store."""
+        return self.stack.metadata_store
+
+    def get_output_artifact_uri(self, output_name: str | None = None) -> str:
+        """Where the files of an output will lie: of the only one, or of the one of that name. Raises StepContextError."""
+        return self._step.output_uris[self._output(output_name)]
+
+    def get_output_materializer(
+        self, output_name: str | None = None, custom_materializer_class: Any = None
+    ) -> Any:
+        """A materializer at the place of an output: of the given class, else of the one that the step chose for it.
+
+        Raises:
+            StepContextError: there is no such output, or the step chose no materializer for it.
+        """
+        from zenml.materializers.classes import class_at
+
+        name = self._output(output_name)
+        spec = next(o for o in self._step.deployment.step(self.step_name).outputs if o.name == name)
+        class_ = custom_materializer_class or (
+            class_at(spec.materializers[0]) if spec.materializers else None
+        )
+        if class_ is None:
+            raise StepContextError(
+                f"The materializer of the output {name!r} of the step '{self.step_name}' is chosen by its value: give a class, "
+                "or choose one with `with_return_materializers`."
+            )
+        return class_(_artifact(class_, self._step.output_uris[name]))
+
+    def _output(self, name: str | None) -> str:
+        names = list(self._step.output_uris)
+        if name is None and len(names) == 1:
+            return names[0]
+        if name is None:
+            raise StepContextError(f"The step '{self.step_name}' has {len(names)} outputs: say which one.")
+        if name not in names:
+            raise StepContextError(
+                f"The step '{self.step_name}' has no output {name!r}.{nearest(name, names)}"
+            )
+        return name
+
+
+class StepEnvironment:
+    """The running step's names, for whoever asks by `Environment().step_environment`."""
+
+    def __new__(cls) -> RunningStep:  # type: ignore[misc]  # an older way to say the same
+        """The running step. Raises KeyError outside of one."""
+        return Environment().step_environment
+
+
+def _artifact(materializer: Any, uri: str) -> BaseArtifact:
+    from zenml.artifacts import BaseArtifact as Base
+
+    return next(iter(materializer.ASSOCIATED_ARTIFACT_TYPES), Base)(uri)
