@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 class BaseMetadataStore(StackComponent):
     """Remembers pipelines, runs, steps, attempts, artifacts and metrics.
 
-    Every writing method is one transaction: all of it is recorded, or nothing. Any number of processes may use one
-    store at the same time; methods may
-    be called from any thread. A store that cannot be reached raises `StoreError`, which names it without its password.
-    A run or step once finished never changes its status again.
+    Every writing method is one transaction: all of it is recorded, or nothing. Any number of processes may use one store
+    at the same time; methods may be called from any thread. A store that cannot be reached raises `StoreError`, which
+    names it without its password. A run or step once finished never changes its status again.
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.METADATA_STORE
@@ -77,19 +76,19 @@ class BaseMetadataStore(StackComponent):
 
     @abstractmethod
     def fail_step(self, step_run_id: int, error: ErrorRecord) -> None:
-        """End a step that never came to an attempt as `failed`."""
+        """End a step as `failed`; an attempt that is under way all the same can no longer publish. One that has ended stays as it is."""
 
     @abstractmethod
     def record_hits(self, hits: Sequence[CacheHit]) -> None:
-        """End these steps as `cached`."""
+        """End these steps as `cached`; those that have ended stay as they are. A source that is a hit itself stands for its own source."""
 
     @abstractmethod
     def skip_steps(self, reasons: Mapping[int, str]) -> None:
-        """End these steps as `skipped`, each with its reason."""
+        """End these steps as `skipped`, each with its reason; those that have ended stay as they are."""
 
     @abstractmethod
     def finish_run(self, run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
-        """End a run."""
+        """End a run; one that has ended stays as it is."""
 
     @abstractmethod
     def log_metrics(self, step_run_id: int, metrics: Mapping[str, float], *, step: int = 0) -> None:
@@ -103,7 +102,11 @@ class BaseMetadataStore(StackComponent):
 
     @abstractmethod
     def recent_results(self, pipeline: str, store: str) -> Mapping[str, CachedResult]:
-        """What the steps of the pipeline's last run would be hit with, by the digest of the cache key: one query, a head start."""
+        """A head start for a run of the pipeline: the results of its last run that ended, and of its last completed one.
+
+        By the digest of the cache key, and only those whose outputs lie in the artifact store with the root `store`. It takes
+        few queries, however many steps there are.
+        """
 
     @abstractmethod
     def find_results(self, digests: Collection[str], store: str) -> Mapping[str, CachedResult]:

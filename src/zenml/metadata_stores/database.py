@@ -146,7 +146,7 @@ class Database:
         return self._transact(work, writing=True)
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """What `work` gives, in one transaction that sees one state."""
+        """What `work` gives, which only reads. Raises StoreError."""
         return self._transact(work, writing=False)
 
     def prepare(self, statement: Executable, *, returning: bool = False) -> _Prepared:
@@ -224,10 +224,8 @@ class Database:
             return attempt == 1
         state = getattr(error, "sqlstate", None)
         code = error.args[0] if error is not None and error.args else None
-        return state in ("40001", "40P01", "55P03") or code in (
-            1205,
-            1213,
-        )  # deadlock, serialization, lock wait
+        # Deadlock, serialization, waiting for a lock; MySQL's numbers for the same.
+        return state in ("40001", "40P01", "55P03") or code in (1205, 1213)
 
     def refusal(self, error: BaseException | None) -> StoreError:
         """The error for the user, without the password."""
@@ -237,6 +235,8 @@ class Database:
         return StoreError(f"{self.what} cannot be used: {reason}. {self._advice(error)}")
 
     def _advice(self, error: BaseException | None) -> str:
+        if not isinstance(error, self._driver.OperationalError):
+            return "Nothing of it was recorded."
         return (
             "Is the server running, and are its address, the user name, the password and the database right?"
         )
@@ -249,7 +249,10 @@ class Database:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('zenml_metadata_version'))")
                 yield connection
                 return
-            connection.exec_driver_sql("SELECT GET_LOCK('zenml_metadata_version', 300)")
+            if not connection.exec_driver_sql("SELECT GET_LOCK('zenml_metadata_version', 300)").scalar():
+                raise StoreError(
+                    f"{self.what} is being upgraded by another process: try again when it is done."
+                )
             try:
                 yield connection
             finally:
@@ -374,7 +377,7 @@ class SQLiteDatabase(Database):
             return f"Another process has kept it locked for {_PATIENCE:.0f} seconds: end it, and try again."
         if "not a database" in text or "malformed" in text:
             return "Restore it from a backup, or move it away: a new one is made then."
-        return "What was recorded before is kept."
+        return "Nothing of it was recorded."
 
     @property
     def exists(self) -> bool:
