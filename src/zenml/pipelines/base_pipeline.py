@@ -91,7 +91,11 @@ class BasePipeline:
 
     @property
     def requirements(self) -> set[str]:
-        """Pip requirements: those of the pipeline, and of the integrations that it requires. Raises DoesNotExistException for an unknown integration."""
+        """Pip requirements.
+
+        Those of the pipeline, and of the integrations that it requires. Raises DoesNotExistException for an
+        unknown integration.
+        """
         return {*self.REQUIREMENTS, *_integration_requirements(self.required_integrations)}
 
     def compose(self) -> list[Invocation]:
@@ -169,7 +173,8 @@ class BasePipeline:
             )
         if step := running_step():
             raise RunError(
-                f"The step '{step.step_name}' cannot run the pipeline '{self.name}': a step does not start pipelines. Call what its steps do directly."
+                f"The step '{step.step_name}' cannot run the pipeline '{self.name}': a step does not start "
+                f"pipelines. Call what its steps do directly."
             )
         from zenml.repository import Repository
 
@@ -267,7 +272,8 @@ def _add_note(error: BaseException, note: str) -> None:
     if sys.version_info >= (3, 11):
         error.add_note(note)
     else:
-        error.__notes__ = [*getattr(error, "__notes__", []), note]
+        notes: list[str] = getattr(error, "__notes__", [])
+        vars(error)["__notes__"] = [*notes, note]
 
 
 @overload

@@ -85,7 +85,8 @@ class BaseStep(metaclass=_StepType):
         for output in cls.OUTPUT_TYPES:
             if output not in cls.signature.outputs:
                 raise StepInterfaceError(
-                    f"output_types of the step '{cls.NAME}' names {output!r}, which is no output of it.{nearest(output, cls.signature.outputs)}"
+                    f"output_types of the step '{cls.NAME}' names {output!r}, which is no output of it."
+                    f"{nearest(output, cls.signature.outputs)}"
                 )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -113,7 +114,8 @@ class BaseStep(metaclass=_StepType):
         pipeline = composition()
         if pipeline is None:
             raise StepInterfaceError(
-                f"The step '{self.name}' is called outside of a pipeline's function. To execute its code, call `{self.NAME}.entrypoint(...)`."
+                f"The step '{self.name}' is called outside of a pipeline's function. To execute its code, call "
+                f"`{self.NAME}.entrypoint(...)`."
             )
         return pipeline.add(self, args, kwargs)
 
@@ -138,13 +140,15 @@ class BaseStep(metaclass=_StepType):
         for output, given in chosen.items():
             if output not in self.signature.outputs:
                 raise StepInterfaceError(
-                    f"The step '{self.name}' has no output {output!r} to choose a materializer for.{nearest(output, self.signature.outputs)}"
+                    f"The step '{self.name}' has no output {output!r} to choose a materializer for."
+                    f"{nearest(output, self.signature.outputs)}"
                 )
             classes = tuple(given) if isinstance(given, Sequence) else (given,)
             for class_ in classes:
-                if not (inspect.isclass(class_) and issubclass(class_, BaseMaterializer)):
+                if not _is_subclass(class_, BaseMaterializer):
                     raise StepInterfaceError(
-                        f"{class_!r} cannot be the materializer of the output {output!r} of the step '{self.name}': expected a subclass of BaseMaterializer."
+                        f"{class_!r} cannot be the materializer of the output {output!r} of the step '{self.name}': "
+                        f"expected a subclass of BaseMaterializer."
                     )
             self.return_materializers[output] = classes
         return self
@@ -182,9 +186,10 @@ class BaseStep(metaclass=_StepType):
                 continue
             if argument not in given and declared.is_required:
                 raise StepInterfaceError(
-                    f"The step '{name}' has no input for {argument!r}: give it the output of a step, or a value of type {describe(declared.annotation)}."
+                    f"The step '{name}' has no input for {argument!r}: give it the output of a step, or a value of type "
+                    f"{describe(declared.annotation)}."
                 )
-            value = given[argument] if argument in given else declared.default
+            value = given.get(argument, declared.default)
             if value is None and argument not in given:
                 plain[argument] = None  # `x: int = None` is common
             else:
@@ -247,7 +252,8 @@ class BaseStep(metaclass=_StepType):
         if expected is None or not isinstance(config, expected[1]):
             takes = f"takes a {expected[1].__name__}" if expected else "takes no configuration"
             raise StepInterfaceError(
-                f"The step '{self.name}' {takes}, but a {type(config).__name__} is given. Inputs are given in the pipeline's function, parameters by name."
+                f"The step '{self.name}' {takes}, but a {type(config).__name__} is given. Inputs are given in the "
+                f"pipeline's function, parameters by name."
             )
         self.parameters |= {name: getattr(config, name) for name in type(config).model_fields}
 
@@ -271,7 +277,8 @@ class BaseStep(metaclass=_StepType):
             missing = [str(detail["loc"][0]) for detail in details if detail["type"] == "missing"]
             if len(missing) == len(details):
                 raise MissingStepParameterError(
-                    f"The step '{name}' has no value for {', '.join(map(repr, missing))}: give a {class_.__name__}, or set it in the configuration file."
+                    f"The step '{name}' has no value for {', '.join(map(repr, missing))}: give a {class_.__name__}, or "
+                    f"set it in the configuration file."
                 ) from None
             lines = [f"  {'.'.join(map(str, d['loc']))}: {d['msg']}" for d in details]
             raise ConfigurationError(
@@ -285,7 +292,8 @@ class BaseStep(metaclass=_StepType):
     def _check_input(self, name: str, value: Any, annotation: Any) -> None:
         if name not in self.signature.raw_inputs and not conforms(value, annotation, deep=False):
             raise StepInterfaceError(
-                f"Wrong type for input '{name}' of step '{self.name}' (expected type: {describe(annotation)}, actual type: {describe(type(value))})."
+                f"Wrong type for input '{name}' of step '{self.name}' (expected type: {describe(annotation)}, "
+                f"actual type: {describe(type(value))})."
             )
 
     def _split(self, result: Any) -> dict[str, Any]:
@@ -306,14 +314,16 @@ class BaseStep(metaclass=_StepType):
                     else f"a {describe(type(result))}"
                 )
                 raise StepInterfaceError(
-                    f"The step '{self.name}' has {len(outputs)} outputs ({', '.join(outputs)}), so it must return a tuple of {len(outputs)} values; "
+                    f"The step '{self.name}' has {len(outputs)} outputs ({', '.join(outputs)}), so it must return a "
+                    f"tuple of {len(outputs)} values; "
                     f"it returned {count}."
                 )
             values = dict(zip(outputs, result, strict=True))
         for name, value in values.items():
             if not conforms(value, outputs[name]):
                 raise StepInterfaceError(
-                    f"Wrong type for output '{name}' of step '{self.name}' (expected type: {describe(outputs[name])}, actual type: {describe(type(value))})."
+                    f"Wrong type for output '{name}' of step '{self.name}' (expected type: {describe(outputs[name])}, "
+                    f"actual type: {describe(type(value))})."
                 )
         return values
 
@@ -369,17 +379,26 @@ def step(
             "__module__": function.__module__,
             "__qualname__": function.__qualname__,
         }
-        return _StepType(function.__name__, (BaseStep,), namespace, local_names=local_names)
+        return _make(function.__name__, BaseStep, namespace, local_names)
 
     return decorate if function is None else decorate(function)
 
 
 def clone_step(step_class: type[BaseStep], step_name: str) -> type[BaseStep]:
     """A step that does the same under another name."""
-    if not (inspect.isclass(step_class) and issubclass(step_class, BaseStep)):
+    if not _is_subclass(step_class, BaseStep):
         raise StepInterfaceError(f"{step_class!r} cannot be cloned: expected the class of a step.")
-    return _StepType(
-        step_class.__name__,
-        (step_class,),
-        {"NAME": check_name(step_name, "step"), "__module__": step_class.__module__},
-    )
+    namespace = {"NAME": check_name(step_name, "step"), "__module__": step_class.__module__}
+    return _make(step_class.__name__, step_class, namespace, {})
+
+
+def _make(
+    name: str, base: type[BaseStep], namespace: dict[str, Any], local_names: Mapping[str, Any]
+) -> type[BaseStep]:
+    class_: Any = _StepType(name, (base,), namespace, local_names=local_names)
+    made: type[BaseStep] = class_
+    return made
+
+
+def _is_subclass(thing: Any, class_: type[Any]) -> bool:
+    return inspect.isclass(thing) and issubclass(thing, class_)

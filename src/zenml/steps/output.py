@@ -11,7 +11,8 @@ from zenml.exceptions import StepInterfaceError
 class Output:
     """A return annotation that names outputs: `def split(...) -> Output(train=list, test=list)`.
 
-    The step returns their values in this order, as a tuple; a single one is returned as it is. Pairs may be given instead of keywords: `Output(("train", list), ...)`.
+    The step returns their values in this order, as a tuple; a single one is returned as it is. Pairs may be given
+    instead of keywords: `Output(("train", list), ...)`.
     """
 
     def __init__(self, *pairs: tuple[str, Any], **types: Any) -> None:
