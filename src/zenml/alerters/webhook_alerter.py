@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from zenml.alerters.base_alerter import BaseAlerter
 from zenml.exceptions import ConfigurationError
 from zenml.logger import get_logger
+from zenml.secret.references import has_reference
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector, Request
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # https://www.rfc-editor.org/rfc/rfc9110#name-tokens
+_SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|key", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -46,7 +48,7 @@ class WebhookAlerter(BaseAlerter):
 
     With a `signing_secret`, the header X-Hub-Signature-256 holds `sha256=` and the hexadecimal HMAC-SHA256 of the body, as
     GitHub's webhooks do (https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries). Values of
-    `headers` may refer to secrets. The URL counts as secret, since with most services it is all that one needs to post.
+    `headers` may refer to secrets, and those of an Authorization header and the like must. The URL counts as secret, since with most services it is all that one needs to post.
     `timeout` is how many seconds to wait for each answer.
 
     Whoever configures the alerter chooses the address that is called from wherever steps run; messages cannot. A redirect
@@ -67,6 +69,10 @@ class WebhookAlerter(BaseAlerter):
         for name, value in headers.items():
             if not _TOKEN.fullmatch(name):
                 raise ValueError(f"{name!r} cannot be the name of a header")
+            if _SECRET_HEADER.search(name) and not has_reference(value):
+                raise ValueError(
+                    f"the value of {name!r} is a secret: give a reference to it, as in '{{{{secret.key}}}}'"
+                )
             if not _can_be_sent(value):
                 raise ValueError(f"the value of {name!r} holds a line break, or what Latin-1 does not have")
         return headers

@@ -22,7 +22,7 @@ KEY_VARIABLE = "ZENML_SECRETS_KEY"
 
 _MAGIC = "zenml-secrets"
 _VERSION = 1
-_HEADER = re.compile(rf"{_MAGIC} (?P<version>\d+) (?P<key>[0-9a-f]+)\n")
+_HEADER = re.compile(rf"{_MAGIC} (?P<version>[1-9]\d*) (?P<key>[0-9a-f]+)\n")
 _NEW_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 
 
