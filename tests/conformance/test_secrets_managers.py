@@ -22,6 +22,8 @@ from zenml.secrets_managers import BaseSecretsManager, LocalSecretsManager
 
 CANARY = 'cänary/+ "7f3a9"\n🔑'
 
+UPDATING = Lock()
+
 
 class MemorySecretsManager(BaseSecretsManager):
     """The smallest manager, as the interface's docstring shows it, for several threads."""
@@ -43,7 +45,7 @@ class MemorySecretsManager(BaseSecretsManager):
         return sorted(self._secrets)
 
     def update_secret(self, secret):
-        with self._update:
+        with UPDATING:
             self._secrets[secret.name] = self._merged(self.get_secret(secret.name), secret)
 
     def delete_secret(self, secret_name):

@@ -48,7 +48,8 @@ class WebhookAlerter(BaseAlerter):
 
     With a `signing_secret`, the header X-Hub-Signature-256 holds `sha256=` and the hexadecimal HMAC-SHA256 of the body, as
     GitHub's webhooks do (https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries). Values of
-    `headers` may refer to secrets, and those of an Authorization header and the like must. The URL counts as secret, since with most services it is all that one needs to post.
+    `headers` may refer to secrets, and those of an Authorization header and the like must. The URL counts as secret, since
+    with most services it is all that one needs to post.
     `timeout` is how many seconds to wait for each answer.
 
     Whoever configures the alerter chooses the address that is called from wherever steps run; messages cannot. A redirect
