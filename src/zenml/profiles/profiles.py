@@ -25,6 +25,7 @@ from zenml.model.records import ComponentRecord, StackRecord
 from zenml.profiles.registry import Registry
 from zenml.secret.references import resolve
 from zenml.storage.files import locked
+from zenml.storage.urls import masked
 
 if TYPE_CHECKING:
     from zenml.storage.collection import Backend
@@ -136,12 +137,7 @@ def open_registry(profile: ProfileConfiguration | str, *, root: Path | None = No
 
 def shown_url(profile: ProfileConfiguration) -> str:
     """The URL of a profile's store, without a password."""
-    head, at, tail = profile.store_url.rpartition("@")
-    scheme, separator, user = head.partition("://")
-    if profile.store_type != StoreType.SQL or not at or ":" not in user:
-        return profile.store_url
-    name, _, password = user.partition(":")
-    return profile.store_url if password.startswith("{{") else f"{scheme}{separator}{name}:***{at}{tail}"
+    return masked(profile.store_url)
 
 
 def _create(

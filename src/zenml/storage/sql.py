@@ -18,6 +18,7 @@ from zenml.exceptions import ConfigurationError, MissingPackageError, StoreError
 from zenml.storage.collection import Backend, Session
 from zenml.storage.files import make_folder
 from zenml.storage.memory import DocumentSession
+from zenml.storage.urls import masked
 
 if TYPE_CHECKING:
     from zenml.model.json import Document
@@ -117,7 +118,7 @@ class SQLBackend(Backend):
     @property
     def masked_url(self) -> str:
         """The URL without its password."""
-        return self._url.render_as_string(hide_password=True)
+        return masked(self._url.render_as_string(hide_password=False))
 
     @property
     def _is_sqlite(self) -> bool:
