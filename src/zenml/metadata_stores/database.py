@@ -173,7 +173,7 @@ class Database:
         attempt = 0
         while True:
             try:
-                if not self._is_open:
+                if not self._is_ready():
                     self._open()
                 return self._once(work, writing=writing)
             except (self._driver.Error, DBAPIError) as caught:
@@ -214,6 +214,10 @@ class Database:
             pool_use_lifo=True,
             max_overflow=-1,
         )
+
+    def _is_ready(self) -> bool:
+        """Whether the database is open, with the schema that it shall have."""
+        return self._is_open
 
     def _begin(self, cursor: DBAPICursor, *, writing: bool) -> None:
         """Begin the transaction, where the driver does not."""
@@ -329,6 +333,7 @@ class SQLiteDatabase(Database):
 
     def __init__(self, path: Path, *, what: str, schema: Schema = CURRENT) -> None:
         self._path = path
+        self._file: tuple[int, int] | None = None
         self._writer = threading.Lock()
         super().__init__(URL.create("sqlite", database=str(path)), what=what, schema=schema)
 
@@ -382,7 +387,27 @@ class SQLiteDatabase(Database):
     @property
     def exists(self) -> bool:
         """Whether the file is there: it is made at the first write."""
-        return self._is_open or self._path.exists()
+        try:
+            os.stat(self._path)  # noqa: PTH116 - faster, and it tells a missing file from one out of reach
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True  # opening it says what is wrong
+        return True
+
+    def _is_ready(self) -> bool:
+        if self._is_open and self._file is not None and self._identity() != self._file:
+            # Somebody has removed or replaced the file: what we wrote into the old one would be lost.
+            self._is_open = False
+            self.engine.dispose()
+        return self._is_open
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - in every transaction, and this is faster
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _open(self) -> None:
         try:
@@ -392,6 +417,7 @@ class SQLiteDatabase(Database):
                 f"{self.what} cannot be made: {error.strerror or error}: {str(error.filename)!r}. May you write there?"
             ) from error
         super()._open()
+        self._file = self._identity()
 
     @contextmanager
     def _exclusive(self) -> Iterator[Connection]:

@@ -101,6 +101,26 @@ def test_an_unknown_name_of_the_package_is_refused():
         _ = zenml.metadata_stores.OracleMetadataStore
 
 
+def test_a_file_that_was_removed_is_made_again(tmp_path):
+    store = sqlite(tmp_path / "metadata.db")
+    register(store, "before")
+    for file in tmp_path.glob("metadata.db*"):
+        file.unlink()
+    register(store, "after")
+    assert [run.name for run in sqlite(store.uri).runs()] == ["after"]
+    assert [run.name for run in store.runs()] == ["after"]
+
+
+def test_a_file_that_was_replaced_is_opened_anew(tmp_path):
+    store, other = sqlite(tmp_path / "metadata.db"), sqlite(tmp_path / "other.db")
+    register(store, "mine")
+    register(other, "restored")
+    other._database.engine.dispose()
+    store._database.engine.dispose()
+    (tmp_path / "other.db").rename(tmp_path / "metadata.db")
+    assert [run.name for run in store.runs()] == ["restored"]
+
+
 # Several processes
 
 WRITER = """
@@ -281,6 +301,16 @@ def test_a_folder_without_rights(open_folder):
             register(sqlite(open_folder / "inner" / "metadata.db"))
         with pytest.raises(StoreError, match=r"unable to open database file\. May you write in the folder"):
             register(sqlite(open_folder / "metadata.db"))
+
+
+def test_a_folder_out_of_reach_is_not_taken_for_an_empty_store(open_folder):
+    register(sqlite(open_folder / "metadata.db"))
+    open_folder.chmod(0o000)
+    with (
+        as_nobody(),
+        pytest.raises(StoreError, match=r"'local' in the file .*(Permission denied|unable to open)"),
+    ):
+        sqlite(open_folder / "metadata.db").runs()
 
 
 def test_a_file_without_rights_to_write(open_folder):
