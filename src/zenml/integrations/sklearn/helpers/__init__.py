@@ -1,0 +1,1 @@
+"""Data and models to try things with."""
