@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, ClassVar
 
 from zenml.artifacts import BaseArtifact, ServiceArtifact
 from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
+from zenml.services import BaseService
 
 _NAME = "service.json"
-
-# By name: services and materializers lie side by side.
-BaseService: type[Any] = import_module("zenml.services.service").BaseService
 
 
 class ServiceMaterializer(BaseMaterializer):

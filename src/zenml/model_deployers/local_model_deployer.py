@@ -52,7 +52,7 @@ class LocalModelDeployer(BaseModelDeployer):
             ProvisioningError: the server did not start, or did not answer in time; the message shows the end of its log.
         """
         wanted = self._completed(config)
-        existing = self._existing(wanted) if replace else None
+        existing = self.deployed(wanted) if replace else None
         if existing is None:
             service = _server_of(wanted)
             service.start(timeout=timeout)
@@ -71,6 +71,15 @@ class LocalModelDeployer(BaseModelDeployer):
                 existing.start(timeout=timeout)
             raise
         return existing
+
+    def deployed(self, config: ServiceConfig) -> LocalModelServer | None:
+        """The server that `deploy_model(config, replace=True)` would change. Raises ConfigurationError as that does."""
+        wanted = self._completed(config)
+        same = ("model_name", "pipeline_name", "pipeline_step_name")
+        for service in self._servers(None):
+            if all(getattr(service.config, field) == getattr(wanted, field) for field in same):
+                return service
+        return None
 
     @staticmethod
     def get_model_server_info(service: BaseService) -> dict[str, str]:
@@ -144,13 +153,6 @@ class LocalModelDeployer(BaseModelDeployer):
             except UnreadableFileError as error:
                 logger.warning("A model server of '%s' is left out: %s", self.name, error)
         return servers
-
-    def _existing(self, config: LocalModelServerConfig) -> LocalModelServer | None:
-        for service in self._servers(None):
-            same = ("model_name", "pipeline_name", "pipeline_step_name")
-            if all(getattr(service.config, field) == getattr(config, field) for field in same):
-                return service
-        return None
 
     def _completed(self, config: ServiceConfig) -> LocalModelServerConfig:
         """The configuration with the deployer's folder, and the step that deploys."""

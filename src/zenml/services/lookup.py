@@ -19,10 +19,14 @@ def load_last_service_from_step(
     Raises:
         DoesNotExistException: there is no such pipeline, or no run of it has had such a step.
     """
-    if step_context is None:
-        # By name: it lies above this layer.
-        step_context = import_module("zenml.repository").Repository()
-    pipeline = step_context.get_pipeline(pipeline_name)
+    # By name: both lie above this layer.
+    stack = (
+        import_module("zenml.repository").Repository().active_stack
+        if step_context is None
+        else step_context.stack
+    )
+    pipeline_of = import_module("zenml.post_execution").pipeline_of
+    pipeline = pipeline_of(stack.metadata_store, stack.artifact_store, pipeline_name)
     if pipeline is None:
         raise DoesNotExistException(
             f"There is no pipeline '{pipeline_name}' in the metadata store of the stack."
@@ -34,7 +38,7 @@ def load_last_service_from_step(
             continue
         known = True
         for output in steps[step_name].outputs.values():
-            if not output.type.endswith("ServiceArtifact"):
+            if output.type != "ServiceArtifact":
                 continue
             service = output.read()
             if isinstance(service, BaseService) and (not running or service.is_running):
