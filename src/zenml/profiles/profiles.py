@@ -60,6 +60,7 @@ def create_profile(
         ConfigurationError: store type or URL cannot be used.
         StoreError, MissingPackageError: the store cannot be reached. In each case nothing is left behind.
     """
+    ensure_default_profile()
     with locked(GlobalConfiguration().config_directory / "profiles.lock"):
         return _create(name, store_type, url, activate=activate)
 

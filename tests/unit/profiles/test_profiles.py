@@ -543,10 +543,10 @@ def test_outside_of_a_repository_a_warning_is_given_once(config, messages, monke
     active.report_missing_repository()
 
     warning, info = messages.records
-    assert (warning.levelname, warning.message) == (
-        "WARNING",
+    assert warning.levelname == "WARNING"
+    assert warning.message == (
         f"Unable to find ZenML repository in your current working directory ({Path.cwd()}) or any parent directories. If you want "
         "to use an existing repository which is in a different location, set the environment variable 'ZENML_REPOSITORY_PATH'. If "
-        "you want to create a new repository, run zenml init.",
+        "you want to create a new repository, run zenml init."
     )
     assert (info.levelname, info.message) == ("INFO", "Running without an active repository root.")
