@@ -7,6 +7,7 @@ import string
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import ClassVar
 from urllib.parse import quote
 
