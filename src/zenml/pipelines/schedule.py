@@ -24,10 +24,10 @@ class Schedule(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not self.cron_expression and not (self.start_time and self.interval_second):
-            raise ValueError("a schedule needs a cron_expression, or a start_time and an interval_second")
         if self.interval_second is not None and self.interval_second <= timedelta(0):
             raise ValueError(f"interval_second must be longer than nothing, it is {self.interval_second}")
+        if not self.cron_expression and not (self.start_time and self.interval_second):
+            raise ValueError("a schedule needs a cron_expression, or a start_time and an interval_second")
         if self.start_time and self.end_time and _utc(self.start_time) >= _utc(self.end_time):
             raise ValueError("end_time must be after start_time")
         return self

@@ -21,7 +21,7 @@ def to_json(step: str, name: str, value: Any, annotation: Any) -> Any:
     Raises:
         ConfigurationError: the value is not what the annotation says, or cannot be written as JSON.
     """
-    if type(value) in _ATOMS and value == value and conforms(value, annotation):  # noqa: PLR0124  NaN is no JSON
+    if type(value) in _ATOMS and type(value) is annotation and value == value:  # noqa: PLR0124  NaN is no JSON
         return value
     try:
         adapter = _adapter(annotation)

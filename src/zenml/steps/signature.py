@@ -6,9 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_origin
-
-from pydantic import BaseModel
+from typing import Any, get_args, get_origin, get_type_hints
 
 from zenml.artifacts import BaseArtifact
 from zenml.exceptions import StepInterfaceError
@@ -113,7 +111,7 @@ def _outputs(annotation: Any) -> dict[str, Any]:
     if isinstance(annotation, Output):
         return dict(annotation.items())
     if inspect.isclass(annotation) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
-        types = inspect.get_annotations(annotation, eval_str=True)
+        types = get_type_hints(annotation, include_extras=True)
         return {name: types.get(name, Any) for name in annotation._fields}
     if get_origin(annotation) is tuple and get_args(annotation) and Ellipsis not in get_args(annotation):
         return {f"output_{position}": type_ for position, type_ in enumerate(get_args(annotation))}
@@ -155,8 +153,3 @@ def names_around() -> dict[str, Any]:
     ):
         frame = frame.f_back
     return dict(frame.f_locals)
-
-
-def is_model(annotation: Any) -> bool:
-    """Whether the annotation is a class of pydantic models."""
-    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
