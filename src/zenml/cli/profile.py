@@ -142,7 +142,8 @@ def delete(terminal: Terminal, name: str, yes: bool) -> None:
     Session.open(terminal, profile_must_exist=False)
     get_profile(name)
     if not terminal.confirm(
-        f"This will delete profile '{name}' and all that is registered in it. Are you sure?", yes=yes
+        f"This will delete profile '{name}' and all that is registered in it. Are you sure you want to proceed?",
+        yes=yes,
     ):
         terminal.say("Profile deletion canceled.")
         return

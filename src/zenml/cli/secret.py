@@ -128,7 +128,8 @@ def cleanup(terminal: Terminal, yes: bool) -> None:
     manager = _manager(terminal)
     count = len(manager.get_all_secret_keys())
     if not terminal.confirm(
-        f"This will delete all {count} secrets of '{manager.name}'. Are you sure?", yes=yes
+        f"This will delete all {count} secrets of '{manager.name}'. Are you sure you want to proceed?",
+        yes=yes,
     ):
         terminal.say("Aborting secret deletion...")
         return

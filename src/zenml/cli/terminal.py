@@ -69,7 +69,7 @@ class Terminal:
         """
         if yes:
             return True
-        if not sys.stdin.isatty():
+        if not has_keyboard():
             raise click.UsageError(f"{question} There is no terminal to answer on: give --yes.")
         return click.confirm(question)
 
@@ -79,7 +79,7 @@ class Terminal:
         Raises:
             click.UsageError: there is no terminal to answer on.
         """
-        if not sys.stdin.isatty():
+        if not has_keyboard():
             raise click.UsageError(f"{question}: there is no terminal to answer on: give it as an option.")
         answer: str = click.prompt(question, default="", show_default=False, hide_input=hide)
         return answer
@@ -121,6 +121,11 @@ class Terminal:
 
 
 pass_terminal = click.make_pass_decorator(Terminal, ensure=True)
+
+
+def has_keyboard() -> bool:
+    """Whether a person can answer."""
+    return sys.stdin.isatty()
 
 
 def output_option(command: F) -> F:
