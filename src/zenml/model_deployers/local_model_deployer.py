@@ -12,9 +12,9 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.context import running_step
 from zenml.exceptions import ConfigurationError, ProvisioningError, UnreadableFileError
 from zenml.model_deployers.base_model_deployer import BaseModelDeployer
+from zenml.model_deployers.local_model_server import LocalModelServer, LocalModelServerConfig
 
 if TYPE_CHECKING:
-    from zenml.model_deployers.local_model_server import LocalModelServer, LocalModelServerConfig
     from zenml.services import BaseService, ServiceConfig
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class LocalModelDeployer(BaseModelDeployer):
         wanted = self._completed(config)
         existing = self.deployed(wanted) if replace else None
         if existing is None:
-            service = _server_of(wanted)
+            service = LocalModelServer(config=wanted)
             service.start(timeout=timeout)
             return service
         before = existing.config
@@ -84,10 +84,6 @@ class LocalModelDeployer(BaseModelDeployer):
     @staticmethod
     def get_model_server_info(service: BaseService) -> dict[str, str]:
         """Address and model of a server."""
-        from zenml.model_deployers.local_model_server import (
-            LocalModelServer,
-        )  # it brings HTTP and pydantic models
-
         if not isinstance(service, LocalModelServer):
             raise ConfigurationError(
                 f"{service} is no server of a local model deployer, but a {type(service).__name__}."
@@ -141,10 +137,6 @@ class LocalModelDeployer(BaseModelDeployer):
         return Path(self.local_path) / str(uuid)
 
     def _servers(self, uuid: UUID | None) -> list[LocalModelServer]:
-        from zenml.model_deployers.local_model_server import (
-            LocalModelServer,
-        )  # it brings HTTP and pydantic models
-
         files = Path(self.local_path).glob(f"{uuid or '*'}/service.json")
         servers = []
         for file in sorted(files, key=lambda f: f.parent.stat().st_ctime):
@@ -156,10 +148,6 @@ class LocalModelDeployer(BaseModelDeployer):
 
     def _completed(self, config: ServiceConfig) -> LocalModelServerConfig:
         """The configuration with the deployer's folder, and the step that deploys."""
-        from zenml.model_deployers.local_model_server import (
-            LocalModelServerConfig,
-        )  # it brings HTTP and pydantic models
-
         if not isinstance(config, LocalModelServerConfig):
             raise ConfigurationError(
                 f"The model deployer '{self.name}' of flavor 'local' deploys a zenml.model_deployers.LocalModelServerConfig, "
@@ -174,11 +162,3 @@ class LocalModelDeployer(BaseModelDeployer):
                 "pipeline_step_name": step.step_name,
             }
         return config.model_copy(update={**changes, "singleton": False})
-
-
-def _server_of(config: LocalModelServerConfig) -> LocalModelServer:
-    from zenml.model_deployers.local_model_server import (
-        LocalModelServer,
-    )  # it brings HTTP and pydantic models
-
-    return LocalModelServer(config=config)

@@ -214,8 +214,8 @@ class LocalDaemonService(BaseService):
                 folder = Path(root).expanduser().absolute()
                 self.status.runtime_path = str(folder if self.config.singleton else folder / str(self.uuid))
         path = Path(self.status.runtime_path)
-        make_folder(path)
-        path.chmod(0o700)
+        make_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)  # a folder that somebody else has made keeps its rights
         return path
 
     def _launch(self, runtime_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -102,6 +103,21 @@ def test_its_files_are_the_users_alone(config: LocalDaemonServiceConfig) -> None
         "service.json",
         "service.log",
     }
+
+
+def test_a_singleton_lives_in_the_given_folder_itself_whose_rights_are_kept(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    config = LocalDaemonServiceConfig(root_runtime_path=str(tmp_path), singleton=True)
+    service = Sleeper(config=config)
+    service.start(timeout=20)
+    assert LocalDaemonService.load(str(tmp_path)).is_running
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    service.stop(timeout=10)
+    again = Sleeper(config=LocalDaemonServiceConfig())
+    again.start(timeout=20)
+    again.stop(timeout=10)
+    assert Path(str(again.status.runtime_path)).name.startswith("zenml-service-")
+    shutil.rmtree(str(again.status.runtime_path))
 
 
 def test_a_start_that_fails_shows_the_end_of_the_log(config: LocalDaemonServiceConfig) -> None:
