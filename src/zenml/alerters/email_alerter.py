@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+T = TypeVar("T", bound=str | SecretStr)
+
 _ADDRESS = re.compile(r"""[^\s@<>()\[\],;:"\\\x00-\x1f\x7f]+@[^\s@<>()\[\],;:"\\\x00-\x1f\x7f]+""")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -31,6 +33,13 @@ def _check_address(address: str) -> str:
     if not _ADDRESS.fullmatch(address):
         raise ValueError(f"{address!r} is no mail address: expected NAME@HOST and nothing else")
     return address
+
+
+def _check_login(value: T) -> T:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not text.isascii():
+        raise ValueError("it holds letters outside of ASCII, which smtplib cannot send")
+    return value
 
 
 def _split(value: object) -> object:
@@ -61,15 +70,15 @@ class EmailAlerter(BaseAlerter):
     host: str
     port: int | None = Field(default=None, ge=1, le=65535)
     encryption: Literal["starttls", "tls", "none"] = "starttls"
-    username: str | None = None
-    password: SecretStr | None = None
+    username: Annotated[str, AfterValidator(_check_login)] | None = None
+    password: Annotated[SecretStr, AfterValidator(_check_login)] | None = None
     sender: Address
     recipients: Annotated[tuple[Address, ...], BeforeValidator(_split), Field(min_length=1)]
     subject_prefix: str = ""
     timeout: float = Field(default=30, gt=0)
 
     @model_validator(mode="after")
-    def _check_login(self) -> Self:
+    def _check_fields(self) -> Self:
         given = [name for name in ("username", "password") if self.__dict__[name] is not None]
         if len(given) == 1:
             raise ValueError(f"username and password belong together: only the {given[0]} is given")

@@ -16,6 +16,7 @@ from zenml.alerters.base_alerter import BaseAlerter
 from zenml.exceptions import ConfigurationError
 from zenml.logger import get_logger
 from zenml.secret.references import has_reference
+from zenml.stack import Public
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector, Request
@@ -60,7 +61,7 @@ class WebhookAlerter(BaseAlerter):
 
     url: Annotated[SecretStr, AfterValidator(_check_url)]
     headers: dict[str, str] = Field(default_factory=dict)
-    message_key: str = Field(default="text", min_length=1)
+    message_key: Annotated[str, Public()] = Field(default="text", min_length=1)
     signing_secret: SecretStr | None = None
     timeout: float = Field(default=10, gt=0)
 
