@@ -106,7 +106,7 @@ class LocalDaemonService(BaseService):
                 time.sleep(3600)
 
     The class must be importable: the process imports it anew, with this process's `sys.path`. If it has an endpoint, `run` binds
-    `self.endpoint.status.port`, which is chosen before the start.
+    `self.endpoint.status.port`, which is chosen before the start; without one, it counts as active as soon as its process lives.
     """
 
     config: SerializeAsAny[LocalDaemonServiceConfig] = Field(default_factory=LocalDaemonServiceConfig)

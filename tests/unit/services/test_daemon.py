@@ -121,7 +121,7 @@ def test_a_singleton_lives_in_the_given_folder_itself_whose_rights_are_kept(tmp_
 
 
 def test_a_start_that_fails_shows_the_end_of_the_log(config: LocalDaemonServiceConfig) -> None:
-    service = Broken(config=config)
+    service = Broken(config=config, endpoint=LocalDaemonServiceEndpoint(monitor=TCPEndpointHealthMonitor()))
     with pytest.raises(ProvisioningError) as caught:
         service.start(timeout=20)
     assert "The service 'tester' (Broken) did not start: its process has ended." in str(caught.value)
