@@ -194,7 +194,7 @@ def describe(store: BaseMetadataStore) -> dict[str, object]:
             by_name(inspector.get_foreign_keys(table)),
             by_name(inspector.get_unique_constraints(table)),
             by_name(inspector.get_indexes(table)),
-            inspector.get_table_options(table).get("mysql_default charset"),
+            inspector.get_table_options(table),
         )
         for table in inspector.get_table_names()
         if table.startswith("zenml_")

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Double,
     ForeignKey,
     Index,
@@ -23,8 +24,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
-from sqlalchemy.dialects.mysql import LONGTEXT
 
 metadata = MetaData(
     naming_convention={
@@ -36,22 +37,23 @@ metadata = MetaData(
 )
 
 _Id = BigInteger().with_variant(Integer(), "sqlite")  # only an INTEGER primary key counts up by itself there
-_Long = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+# LONGTEXT in MySQL, without importing all of its dialect for the name.
+_Long = Text().with_variant(Text(2**32 - 1), "mysql", "mariadb")
 _Name = String(255)
 _Digest = String(64)
 
 
 def _table(name: str, *columns: Any, **options: Any) -> Table:
-    # Names that differ in case are different names, in every database.
-    return Table(
-        f"zenml_{name}",
-        metadata,
-        *columns,
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        **options,
-    )
+    table = Table(f"zenml_{name}", metadata, *columns, **options)
+    event.listen(table, "before_create", _set_collation)
+    return table
+
+
+def _set_collation(table: Table, connection: Connection, **_: Any) -> None:
+    # Names that differ in case are different names, in every database. Said so late, because an argument of Table
+    # would import the whole dialect for SQLite's users too.
+    if connection.dialect.name == "mysql":
+        table.kwargs.update(mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
 
 
 def _error() -> list[Column[Any]]:

@@ -6,13 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
 
 revision = "0001"
 down_revision = None
 
 _id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_long = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+_long = sa.Text().with_variant(sa.Text(2**32 - 1), "mysql", "mariadb")
 _mysql: dict[str, Any] = {
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",
