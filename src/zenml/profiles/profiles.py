@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -169,8 +170,6 @@ def _create(
 
 
 def _with_stack(profile: ProfileConfiguration, stacks: list[str]) -> ProfileConfiguration:
-    from dataclasses import replace
-
     if profile.active_stack in stacks:
         return profile
     return replace(profile, active_stack=stacks[0] if stacks else None)

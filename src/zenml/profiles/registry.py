@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from zenml.enums import StackComponentType
 from zenml.exceptions import (
+    ConfigurationError,
     EntityExistsError,
     InUseError,
     StackComponentExistsError,
@@ -148,6 +149,10 @@ class Registry:
     def update_component(self, type_: StackComponentType, name: str, component: ComponentRecord) -> None:
         """Put `component` in the place of the one called `name`; if it has another name, the stacks that use it follow."""
         check_name(component.name, "stack component")
+        if component.type != type_:
+            raise ConfigurationError(
+                f"A component of type '{component.type}' cannot take the place of the {type_.display} '{name}'."
+            )
         with self._write() as records:
             old = records.components.get(component_key(type_, name))
             if component.flavor != old.flavor:

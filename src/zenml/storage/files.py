@@ -64,6 +64,7 @@ def replace(path: Path, text: str, *, mode: int = 0o666) -> None:
     Raises:
         StoreError: the content cannot be written (no rights, no space); the file is as it was.
     """
+    path = path.resolve()  # a link stays one
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         with suppress(FileNotFoundError):

@@ -1,5 +1,6 @@
 """Making and deleting profiles, and which one is active."""
 
+import contextlib
 import logging
 import multiprocessing
 import subprocess
@@ -114,6 +115,54 @@ def test_processes_whose_first_use_is_at_once_make_one_profile():
     assert len(open_registry("default").components(StackComponentType.ARTIFACT_STORE)) == 1
 
 
+def test_a_first_use_that_is_killed_can_be_repeated():
+    script = "from zenml.profiles import active; active.resolve()"
+    for tenth in range(8):
+        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05 + tenth * 0.02)
+        process.kill()
+        process.wait()
+        with contextlib.suppress(FileNotFoundError):
+            # Again from the start, but with what the last one left of the store.
+            GlobalConfiguration().file.unlink()
+    found = active.resolve()
+
+    assert (found.profile, found.stack) == ("default", "default")
+    spec = open_registry("default").stack_spec("default")
+    assert (
+        len(spec.components)
+        == len(open_registry("default").components(StackComponentType.ARTIFACT_STORE)) + 2
+    )
+
+
+def _work(worker: int) -> None:
+    create_profile(f"profile-{worker}")
+    for n in range(5):
+        registry = open_registry("shared")
+        stack("shared", f"kept-{worker}-{n}-old")
+        stack("shared", f"gone-{worker}-{n}")
+        old = registry.stack(f"kept-{worker}-{n}-old")
+        active.activate_stack(get_profile(f"profile-{worker}"), "default", root=None)
+        registry.update_stack(old.name, StackRecord(f"kept-{worker}-{n}", old.components))
+        registry.deregister_stack(f"gone-{worker}-{n}")
+
+
+@pytest.mark.parametrize("store_type", ["local", "sql"])
+def test_processes_that_change_profiles_and_stacks_at_once_lose_nothing(config, store_type):
+    create_profile("shared", store_type=store_type)
+    processes = [spawned.Process(target=_work, args=(worker,)) for worker in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(100)
+
+    assert [process.exitcode for process in processes] == [0] * 3
+    assert list(config.profiles) == ["default", "profile-0", "profile-1", "profile-2", "shared"]
+    names = {s.name for s in open_registry("shared").stacks()}
+    assert names == {"default"} | {f"kept-{w}-{n}" for w in range(3) for n in range(5)}
+
+
 def test_finding_out_what_is_active_loads_nothing_heavy(config):
     script = (
         "import sys; from zenml.repository import Repository; r = Repository(); r.stack_configurations, r.active_stack_name;"
@@ -148,6 +197,11 @@ def test_a_profile_in_a_database(config, request, tmp_path, kind):
     stack("shared", "custom")
     assert [s.name for s in open_registry("shared").stacks()] == ["custom", "default"]
     assert ("***" in shown_url(profile)) is (kind != "sqlite")
+
+    # What is local is carried into it; the copies are found by whoever opens it.
+    open_registry("default").copy_stack("default", "mine", open_registry("shared"), on_conflict="rename")
+    assert open_registry("shared").stack("mine").components[StackComponentType.ARTIFACT_STORE] == "default_2"
+    open_registry("shared").deregister_stack("mine")
 
     # Another profile on the same store sees the same stacks, and its components are not made again.
     again = create_profile("again", store_type="sql", url=url)

@@ -150,6 +150,13 @@ def test_stacks_follow_a_component_that_is_renamed(registry):
     assert registry.stack_spec("default").components[T.ARTIFACT_STORE].configuration == {"path": "/data"}
 
 
+def test_a_component_keeps_its_type(registry):
+    with pytest.raises(
+        ConfigurationError, match="type 'alerter' cannot take the place of the artifact store 'default'"
+    ):
+        registry.update_component(T.ARTIFACT_STORE, "default", component(T.ALERTER, flavor="webhook"))
+
+
 def test_a_component_in_use_is_not_deleted(registry, messages):
     with pytest.raises(InUseError, match="The artifact store 'default' is used by the stack 'default'"):
         registry.deregister_component(T.ARTIFACT_STORE, "default")

@@ -156,6 +156,16 @@ def test_a_full_disk(store):
     assert sorted(p.name for p in store.folder.iterdir()) == ["store.lock", "store.yaml"]
 
 
+def test_a_link_stays_a_link(store, tmp_path):
+    path = store.folder / "store.yaml"
+    path.rename(tmp_path / "elsewhere.yaml")
+    path.symlink_to(tmp_path / "elsewhere.yaml")
+    with store.transaction(write=True) as session:
+        session.put("stacks", "another", {})
+    assert path.is_symlink()
+    assert "another" in (tmp_path / "elsewhere.yaml").read_text()
+
+
 def test_a_files_rights_are_kept(store):
     path = store.folder / "store.yaml"
     path.chmod(0o640)
