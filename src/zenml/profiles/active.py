@@ -129,13 +129,14 @@ def activate_profile(name: str, *, root: Path | None) -> str | None:
 def activate_stack(profile: ProfileConfiguration, name: str, *, root: Path | None) -> str | None:
     """Make a stack active in the repository at `root`, together with its profile, or without `root` in the profile.
 
+    In a repository that says another profile is active, which the environment overrides, it is the profile too: its own stack counts there.
     Gives the name of the environment variable that wins over this setting for now, or None.
 
     Raises:
         DoesNotExistException: the profile has no such stack.
     """
     Registry(open_backend(profile)).stack(name)
-    if root is None:
+    if root is None or repository_config.read(root).active_profile_name not in (None, profile.name):
         GlobalConfiguration().activate_stack(profile.name, name)
     else:
         with repository_config.change(root) as data:

@@ -445,7 +445,12 @@ def test_local_goes_before_global_and_the_environment_before_both(worlds, monkey
 def test_a_profile_of_the_environment_brings_its_own_stack(worlds, monkeypatch):
     monkeypatch.setenv("ZENML_ACTIVATED_PROFILE", "zenml")
     assert decided() == ("zenml", "environment", "custom", "global")
+    active.activate_stack(get_profile("zenml"), "default", root=worlds)
+    assert decided() == ("zenml", "environment", "default", "global")
+    assert repository_config.read(worlds) == RepositoryConfiguration("default", "default")
+    active.activate_stack(get_profile("zenml"), "custom", root=worlds)
     # Not alone: the repository chose the same one, and a stack in it.
+    active.activate_profile("zenml", root=worlds)
     active.activate_stack(get_profile("zenml"), "default", root=worlds)
     assert decided() == ("zenml", "environment", "default", "local")
     monkeypatch.delenv("ZENML_ACTIVATED_PROFILE")
@@ -539,6 +544,7 @@ def test_pointers_follow_a_renamed_stack(worlds, config):
 
 
 def test_an_active_stack_is_not_deleted(worlds):
+    active.activate_profile("zenml", root=worlds)
     active.activate_stack(get_profile("zenml"), "default", root=worlds)
     with pytest.raises(
         InUseError,
