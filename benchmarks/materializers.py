@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.measuring import interleaved, report
 
-SMALL = 2_000
+SMALL = 500
 GIBIBYTE = 1 << 30
 
 

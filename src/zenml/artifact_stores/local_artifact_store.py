@@ -72,14 +72,14 @@ class LocalArtifactStore(BaseArtifactStore):
             missing = []
         if not missing:
             os.makedirs(name, exist_ok=True)
-        self._made = name
+        self._made = name if missing else None
 
     def _inside(self, path: str, *, write: bool = False) -> str:
         name = super()._inside(path, write=write)
         if write:
-            # A folder that was made by the last call needs no second look.
+            # The way to a folder that the last call has made needs no second look.
             made, self._made = self._made, None
-            if made is None or os.path.dirname(name) != made:
+            if made is None or os.path.dirname(name) != made or os.path.islink(name):
                 self._missing(name)
         return name
 

@@ -253,7 +253,7 @@ def _restored(array: Any, note: dict[str, Any]) -> Any:
     return values
 
 
-def _contents(array: Any) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind of column
+def _contents(array: Any) -> dict[str, Any]:
     """What a column consists of: lists, NumPy arrays, other columns."""
     dtype = array.dtype
     if _is_object(dtype):

@@ -6,6 +6,7 @@ import inspect
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from zenml.exceptions import MaterializerInterfaceError
 from zenml.materializers.base_materializer import BaseMaterializer, defined
 from zenml.materializers.classes import class_at, is_importable
 from zenml.materializers.encoding import is_encodable
@@ -72,6 +73,8 @@ _TABLE = {
     "pandas._libs.tslibs.timedeltas.Timedelta": _PANDAS_SCALAR,
     "pandas._libs.tslibs.timestamps.Timestamp": _PANDAS_SCALAR,
 }
+
+_SECRET = frozenset({"pydantic.types.SecretStr", "pydantic.types.SecretBytes"})
 
 # Subclasses of these have more to them than what is written of their bases.
 _EXACT = {
@@ -141,6 +144,11 @@ defined.listeners.append(_found.clear)
 
 
 def _find(type_: type[Any]) -> type[BaseMaterializer]:
+    if any(_name(ancestor) in _SECRET for ancestor in type_.__mro__):
+        raise MaterializerInterfaceError(
+            f"A {type_.__qualname__} is not stored: artifacts are kept in clear. Keep the secret in the stack's secrets manager, "
+            "and read it in the step that needs it."
+        )
     for path in _candidates(type_):
         if (path == _BUILT_IN and not is_encodable(type_)) or (
             path == _STRUCTURED and not is_importable(type_)
@@ -152,10 +160,10 @@ def _find(type_: type[Any]) -> type[BaseMaterializer]:
 
 def _candidates(type_: type[Any]) -> Iterator[str | type[BaseMaterializer]]:
     ancestors = inspect.getmro(type_)[:-1]
-    if path := _EXACT.get(f"{type_.__module__}.{type_.__qualname__}"):
+    if path := _EXACT.get(_name(type_)):
         yield path
     for ancestor in ancestors:
-        name = f"{ancestor.__module__}.{ancestor.__qualname__}"
+        name = _name(ancestor)
         if path := _TABLE.get(name) or _of_integrations().get(name):
             yield path
         elif class_ := defined.materializers.get(ancestor):
@@ -163,8 +171,12 @@ def _candidates(type_: type[Any]) -> Iterator[str | type[BaseMaterializer]]:
         elif "__dataclass_fields__" in vars(ancestor):
             yield _STRUCTURED
     for ancestor in ancestors:
-        if path := _of_others().get(f"{ancestor.__module__}.{ancestor.__qualname__}"):
+        if path := _of_others().get(_name(ancestor)):
             yield path
+
+
+def _name(type_: type[Any]) -> str:
+    return f"{type_.__module__}.{type_.__qualname__}"
 
 
 def _load(path: str) -> type[BaseMaterializer]:

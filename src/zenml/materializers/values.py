@@ -225,9 +225,9 @@ class _Recorder:
 
     def open(self, name: str, mode: str = "r") -> IO[Any]:
         path = name[len(self._uri) + 1 :]
+        if mode not in {"r", "rb", "rt"} and (before := self._written.pop(path, None)) is not None:
+            before.close()
         if mode not in {"wb", "w", "wt"}:
-            if mode not in {"r", "rb", "rt"}:
-                self._written.pop(path, None)
             return self._store.open(name, mode)
         file = self._written[path] = _HashingFile(self._store.open(name, "wb"))
         return cast(
@@ -235,6 +235,8 @@ class _Recorder:
         )
 
     def manifest(self) -> tuple[FileEntry, ...]:
+        for file in self._written.values():
+            file.close()  # whoever leaves that to the collector of garbage still has written it
         return tuple(self._entry(path, size) for path, size in sorted(self._store.sizes(self._uri).items()))
 
     def _entry(self, path: str, size: int) -> FileEntry:

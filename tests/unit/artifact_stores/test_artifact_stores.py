@@ -183,6 +183,16 @@ def test_nothing_is_written_through_a_link_that_leads_out(store, tmp_path):
         assert file.read() == "untouched"
 
 
+def test_a_folder_that_was_there_may_hold_links_that_lead_out(store, tmp_path):
+    (tmp_path / "outside").write_text("untouched")
+    store.makedirs(f"{store.path}/folder")
+    Path(store.path, "folder", "link").symlink_to(tmp_path / "outside")
+
+    store.makedirs(f"{store.path}/folder")
+    with pytest.raises(ArtifactStoreInterfaceError, match="symbolic link"):
+        store.open(f"{store.path}/folder/link", "a")
+
+
 def test_a_link_that_stays_inside_may_be_used(store):
     store.makedirs(f"{store.path}/real")
     Path(store.path, "link").symlink_to(f"{store.path}/real")

@@ -17,7 +17,7 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from zenml.artifact_stores import BaseArtifactStore, LocalArtifactStore
 from zenml.artifacts import BaseArtifact, DataArtifact, ModelArtifact, StatisticsArtifact
@@ -304,6 +304,15 @@ def test_what_cannot_be_pickled_says_so(store):
         write(store, io.TextIOWrapper(io.BytesIO()))
 
 
+def test_a_secret_is_not_stored(store):
+    for value in (SecretStr("hunter2"), {"a": SecretStr("hunter2")}):
+        with pytest.raises(
+            MaterializerInterfaceError, match="SecretStr is not stored: artifacts are kept in clear"
+        ) as caught:
+            write(store, value)
+        assert "hunter2" not in str(caught.value)
+
+
 def test_a_value_that_contains_itself_says_so(store):
     value: list[Any] = []
     value.append({"again": value})
@@ -382,6 +391,8 @@ def test_every_way_of_writing_gives_the_right_manifest(tmp_path):
             with fileio.open(f"{uri}/behind", "wb") as file:
                 file.write(b"short")
             Path(uri, "behind").write_bytes(b"longer than before")
+            fileio.open(f"{uri}/never-closed", "wb").write(b"content")
+            fileio.open(f"{uri}/never-closed-text", "w").write("content")
             with fileio.open(f"{uri}/truncated", "wb") as file:
                 file.write(b"12345")
                 file.flush()
@@ -396,6 +407,7 @@ def test_every_way_of_writing_gives_the_right_manifest(tmp_path):
     record = write(store, Animal("cat"))
 
     assert {entry.path: entry.size for entry in record.manifest} == store.sizes(record.uri)
+    assert not any("tmp" in entry.path for entry in record.manifest)
     assert [entry.path for entry in record.manifest] == sorted(entry.path for entry in record.manifest)
     assert "array.npy" in read_value(record, store, materializer_class=Ways)
 
