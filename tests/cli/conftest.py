@@ -1,4 +1,6 @@
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,17 @@ def quiet(zenml: Zenml, home: Path, monkeypatch: pytest.MonkeyPatch) -> Zenml:
     monkeypatch.setenv("ZENML_ENABLE_REPO_INIT_WARNINGS", "false")
     zenml("init")
     return zenml
+
+
+@contextmanager
+def own_imports() -> Iterator[None]:
+    """Forgets what is imported from the working directory, as the end of a process would."""
+    path, main = list(sys.path), sys.modules["__main__"]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        sys.modules["__main__"] = main
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(str(Path.cwd())):
+                del sys.modules[name]

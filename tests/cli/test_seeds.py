@@ -7,14 +7,13 @@ test: /home/stefan for the home, /tmp/zenml for the project.
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Zenml
+from tests.cli.conftest import Zenml, own_imports
 
 SEEDS = Path(__file__).parent / "seeds"
 WARNING = "Unable to find ZenML repository in your current working directory"
@@ -138,13 +137,12 @@ class MyCustomArtifactStore(BaseArtifactStore):
 """
 
 
-def test_a_custom_flavor(quiet: Zenml, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_custom_flavor(quiet: Zenml, place: Place) -> None:
     package = place.project / "path"
     package.mkdir()
     (package / "to.py").write_text(CUSTOM)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    result = quiet("artifact-store", "flavor", "register", "path.to.MyCustomArtifactStore")
+    with own_imports():
+        result = quiet("artifact-store", "flavor", "register", "path.to.MyCustomArtifactStore")
     assert result.stdout == (
         "Running with active profile: 'default' (local)\n"
         "Successfully registered new flavor 'custom' for stack component 'artifact_store'.\n"

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.box import HEAVY_EDGE
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +17,7 @@ from zenml.engine.observer import duration
 from zenml.enums import ExecutionStatus
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from typing_extensions import Self
 
     from zenml.model.deployment import Deployment
@@ -44,7 +45,7 @@ class LiveObserver:
         self._started: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._notes: dict[str, str] = {}
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=8)
+        self._live = Live(console=console, get_renderable=self._display, refresh_per_second=8)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -84,11 +85,13 @@ class LiveObserver:
         self._notes[step] = reason
 
     def run_finished(self, status: ExecutionStatus, seconds: float) -> None:
-        """Show the result in the caption, which is the run's name until then."""
+        """Show the result above the table, behind the run's name."""
         self._run = f"{self._run}: {status} in {duration(seconds)}"
 
-    def _table(self) -> Table:
-        table = Table(box=HEAVY_EDGE, title=self._run or None, title_justify="left")
+    def _display(self) -> RenderableType:
+        if not self._states:
+            return ""
+        table = Table(box=HEAVY_EDGE)
         table.add_column("STEP", no_wrap=True)
         table.add_column("STATE", no_wrap=True)
         table.add_column("TIME", no_wrap=True, justify="right")
@@ -100,7 +103,7 @@ class LiveObserver:
                 self._time(step),
                 Text(self._notes.get(step, "")),
             )
-        return table
+        return Group(Text(self._run), table)
 
     def _time(self, step: str) -> str:
         if step in self._seconds:
