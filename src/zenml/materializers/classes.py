@@ -6,7 +6,7 @@ import sys
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from types import NoneType
+from types import ModuleType, NoneType
 from typing import Any
 
 from zenml.context import running_step
@@ -24,26 +24,16 @@ def import_path(class_: type[Any]) -> str:
     return f"{_main_name() if module == '__main__' else module}.{class_.__qualname__}"
 
 
-@lru_cache(maxsize=1024)
 def class_at(path: str) -> Any:
     """The class of that import path. Raises ImportError."""
-    parts = path.split(".")
-    if "<locals>" in parts:
-        raise ImportError(f"{path!r} is defined inside a function, where nothing else can import it from")
-    for length in range(len(parts) - 1, 0, -1):
-        module = _module(".".join(parts[:length]))
-        if module is None:
-            continue
-        found = module
-        for name in parts[length:]:
-            try:
-                found = getattr(found, name)
-            except AttributeError:
-                raise ImportError(
-                    f"there is no {'.'.join(parts[length:])!r} in the module {module.__name__!r}"
-                ) from None
-        return found
-    raise ImportError(f"there is no module for {path!r}")
+    module, names = _located(path)
+    found: Any = module
+    for name in names:
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise ImportError(f"there is no {'.'.join(names)!r} in the module {module.__name__!r}") from None
+    return found
 
 
 def is_importable(class_: type[Any]) -> bool:
@@ -56,12 +46,26 @@ def is_importable(class_: type[Any]) -> bool:
         return False
 
 
-def _module(name: str) -> Any:
-    main = _main_file()
+@lru_cache(maxsize=1024)
+def _located(path: str) -> tuple[ModuleType, tuple[str, ...]]:
+    """The module that a path leads to, and the names that lead on from there."""
+    parts = path.split(".")
+    if "<locals>" in parts:
+        raise ImportError(f"{path!r} is defined inside a function, where nothing else can import it from")
+    for length in range(len(parts) - 1, 0, -1):
+        if (module := _module(".".join(parts[:length]))) is not None:
+            return module, tuple(parts[length:])
+    raise ImportError(f"there is no module for {path!r}")
+
+
+def _module(name: str) -> ModuleType | None:
+    loaded, main = sys.modules.get(name), _main_file()
     if main is not None and main.with_suffix("").parts[-name.count(".") - 1 :] == tuple(name.split(".")):
-        return sys.modules["__main__"]
-    if name in sys.modules:
-        return sys.modules[name]
+        file = getattr(loaded, "__file__", None)
+        if loaded is None or (file and Path(file).resolve() == main):
+            return sys.modules["__main__"]
+    if loaded is not None:
+        return loaded
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

@@ -6,7 +6,8 @@ import hashlib
 import inspect
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, cast, get_origin
@@ -63,7 +64,7 @@ def write_value(
         manifest = recorder.manifest()
         _refuse_empty(manifest, name, class_)
     except BaseException:
-        if store.isdir(uri):
+        with suppress(OSError):  # it may never have been there; what is left is garbage that nobody reads
             store.rmtree(uri)
         raise
     return ArtifactRecord(
@@ -245,9 +246,20 @@ class _Recorder:
             return FileEntry(path, size, written.sha256.hexdigest())
         digest = hashlib.sha256()
         with self._store.open(f"{self._uri}/{path}", "rb") as file:
-            while chunk := file.read(_CHUNK):
+            for chunk in _chunks(file):
                 digest.update(chunk)
         return FileEntry(path, size, digest.hexdigest())
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes | memoryview]:
+    """The content of a file, piece by piece; a piece is valid until the next one."""
+    if not hasattr(file, "readinto"):
+        while chunk := file.read(_CHUNK):
+            yield chunk
+        return
+    buffer = memoryview(bytearray(_CHUNK))
+    while size := file.readinto(buffer):
+        yield buffer[:size]
 
 
 class _HashingFile(io.BufferedIOBase):
@@ -365,13 +377,11 @@ class _Verified:
         copy = tempfile.NamedTemporaryFile(prefix="zenml-") if self._store.local_path is None else None  # noqa: SIM115 - closed at exit
         if copy is not None:
             self._held[entry.path] = cast("IO[bytes]", copy)
-        buffer = memoryview(bytearray(_CHUNK))
-        readinto = getattr(file, "readinto", None)
-        while read := readinto(buffer) if readinto else 0:
-            digest.update(buffer[:read])
-            size += read
+        for chunk in _chunks(file):
+            digest.update(chunk)
+            size += len(chunk)
             if copy is not None:
-                copy.write(buffer[:read])
+                copy.write(chunk)
         if copy is not None:
             copy.flush()
         return digest.hexdigest(), size

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import functools
+import importlib
 import io
 import itertools
 import subprocess
@@ -493,6 +494,57 @@ def test_a_value_elsewhere_is_fetched_once(monkeypatch):
 
     assert len(read_value(record, store)) == 100_000
     assert opened == [(f"{record.uri}/data.npy", "rb")]
+
+
+def test_a_file_that_can_only_be_read_is_enough(monkeypatch):
+    class Plain:
+        def __init__(self, file):
+            self.file = file
+
+        def read(self, size=-1):
+            return self.file.read(size)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+    store = MemoryArtifactStore(name="store", path=f"memory://{uuid4()}")
+    record = write(store, np.arange(100_000))
+    open_ = MemoryArtifactStore.open
+    monkeypatch.setattr(MemoryArtifactStore, "open", lambda self, *a: Plain(open_(self, *a)))
+
+    assert len(read_value(record, store)) == 100_000
+
+
+def test_a_class_that_is_defined_again_is_the_new_one(tmp_path, monkeypatch):
+    store = LocalArtifactStore(name="store", path=tmp_path / "store")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "shapes.py"
+    module.write_text("from dataclasses import dataclass\n@dataclass\nclass Shape:\n    sides: int\n")
+    import shapes
+
+    record = write(store, shapes.Shape(3))
+    module.write_text(
+        "from dataclasses import dataclass\n@dataclass\nclass Shape:\n    sides: int\n    name: str = 'none'\n"
+    )
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    importlib.invalidate_caches()
+    importlib.reload(shapes)
+
+    again = read_value(record, store, shapes.Shape)
+
+    assert again == shapes.Shape(3, "none")
+    assert write(store, again).manifest[0].path == "data.json"
+    module.write_text(
+        "from dataclasses import dataclass\n@dataclass\nclass Shape:\n    corners: int = 0\n\n\n"
+    )
+    importlib.reload(shapes)
+    with pytest.raises(
+        TypeError, match=r"Shape was stored with the fields \['sides'\], which it does not have any more"
+    ):
+        read_value(record, store)
 
 
 def test_a_store_that_is_moved_finds_nothing(store, tmp_path):
