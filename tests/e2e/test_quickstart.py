@@ -26,8 +26,8 @@ def quickstart() -> str:
     output = run(sys.executable, str(EXAMPLE / "run.py"))
     accuracy = float(output.split("accuracy:")[1].split()[0])
     assert accuracy > 0.9
-    assert "first run:     completed, taken from the cache: nothing" in output
-    assert "second run:    completed, taken from the cache: load, split, train, evaluate" in output
+    assert "first run:      completed, taken from the cache: nothing" in output
+    assert "second run:     completed, taken from the cache: load, split, train, evaluate" in output
     return output
 
 

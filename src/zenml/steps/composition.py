@@ -75,6 +75,7 @@ class Composition:
         self.invocations: list[Invocation] = []
         self._names = dict(names or {})  # of the steps that were passed in, by identity
         self._by_name: dict[str, Invocation] = {}
+        self._numbers: dict[str, int] = {}
         self._order: list[tuple[Invocation | BaseStep, Before]] = []
 
     def add(self, step: BaseStep, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -125,10 +126,10 @@ class Composition:
                 )
             return given
         name = base = self._names.get(id(step), step.name)
-        number = 1
         while name in self._by_name:
-            number += 1
-            name = f"{base}_{number}"
+            # Counted for each name: a step that is used a thousand times is not looked for a million times.
+            self._numbers[base] = self._numbers.get(base, 1) + 1
+            name = f"{base}_{self._numbers[base]}"
         return name
 
     def _bind(self, invocation: Invocation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
