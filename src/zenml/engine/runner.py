@@ -72,7 +72,9 @@ class Runner:
 
     def _execute(self, task: StepTask, spec: StepSpec, claim: Claim) -> tuple[ArtifactRecord, ...]:
         step = self._steps[task.step]
-        prefix = f"{self._prefix}/{spec.name}/{claim.number}"
+        prefix = (
+            f"{self._prefix}/{spec.name}.{claim.number}"  # one folder: making one costs more than all of this
+        )
         uris = {output.name: f"{prefix}/{output.name}" for output in spec.outputs}
         with ExitStack() as scope:
             scope.enter_context(running(RunningStep(self._deployment, task, self._stack, uris)))

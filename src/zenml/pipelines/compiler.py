@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -146,6 +147,7 @@ def _spec(invocation: Invocation, code: Mapping[str, str], *, enable_cache: bool
     )
 
 
+@lru_cache(maxsize=256)  # a step may be used a thousand times
 def _source(class_: type[BaseStep]) -> str:
     module = import_path(class_).removesuffix(f".{class_.__qualname__}")
     return f"{module}:{class_.__qualname__}"
