@@ -7,7 +7,7 @@ from tests.cli.conftest import Zenml, own_imports
 from zenml.enums import StackComponentType
 
 HEADER = "Running with active profile: 'default' (local)\n"
-STACK = "Running with active stack: 'default' (local)\n"
+STACK = "Running with active stack: 'default'\n"
 
 FLAVORS = """\
 from typing import ClassVar, Optional

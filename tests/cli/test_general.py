@@ -7,6 +7,8 @@ import select
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -277,21 +279,24 @@ INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_
 def test_interrupted_at_a_prompt(quiet: Zenml) -> None:
     quiet("profile", "create", "other")
     terminal, inner = pty.openpty()
+    program = [PROGRAM[0], "-c", f"{INTERRUPTIBLE}; {PROGRAM[2]}", "profile", "delete", "other"]
+    process = subprocess.Popen(program, stdin=inner, stdout=inner, stderr=inner)
     try:
-        process = subprocess.Popen(
-            [PROGRAM[0], "-c", f"{INTERRUPTIBLE}; {PROGRAM[2]}", "profile", "delete", "other"],
-            stdin=inner,
-            stdout=inner,
-            stderr=inner,
-        )
         shown = b""
         while b"proceed?" not in shown:
             assert select.select([terminal], [], [], 30)[0], shown
             shown += os.read(terminal, 1000)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        for _ in range(30):  # one that comes just before the read begins is not seen until it ends
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+                break
+        assert process.returncode == 130
         assert b"Traceback" not in os.read(terminal, 10_000)
     finally:
+        process.kill()
+        process.wait()
         os.close(terminal)
         os.close(inner)
     assert "other" in quiet("profile", "list").stdout

@@ -104,7 +104,7 @@ def test_run_with_a_configuration(zenml_run: Zenml) -> None:
     assert result.exit_code == 0, result.output
     assert lines(result) == [
         "Running with active profile: 'default' (local)",
-        "Running with active stack: 'default' (local)",
+        "Running with active stack: 'default'",
         "Creating run for pipeline: `training`",
         "Cache enabled for pipeline `training`",
         "Using stack `default` to run pipeline `training`...",

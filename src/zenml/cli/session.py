@@ -43,7 +43,7 @@ class Session:
             if active.profile is not None:
                 terminal.say(f"Running with active profile: '{active.profile}' ({active.profile_setting})")
             if stack:
-                terminal.say(f"Running with active stack: '{active.stack}' ({active.stack_setting})")
+                terminal.say(f"Running with active stack: '{active.stack}'")
         return cls(terminal, active)
 
     @property

@@ -7,7 +7,7 @@ import click
 from zenml.cli.tables import Table
 from zenml.cli.terminal import Terminal, output_option, pass_terminal
 from zenml.config.global_config import GlobalConfiguration
-from zenml.exceptions import ActiveSettingError
+from zenml.exceptions import ZenMLBaseException
 from zenml.profiles.active import active_profile, check_stack, resolve
 
 
@@ -20,7 +20,7 @@ def status(terminal: Terminal) -> None:
     mistake = ""
     try:
         check_stack(active, active_profile(active))
-    except ActiveSettingError as error:
+    except ZenMLBaseException as error:  # a store that cannot be reached changes nothing of what is set
         mistake = str(error)
     rows = [
         ("profile", active.profile, f"{active.profile_setting}: {active.profile_source}"),
