@@ -13,6 +13,7 @@ import ast
 import hashlib
 import importlib.util
 import inspect
+import symtable
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -109,7 +110,28 @@ def _whole_module(module: str) -> Iterator[_Piece]:
 
 
 def _loaded_names(node: ast.AST) -> Iterator[tuple[str, ...]]:
-    """Names that are loaded, each with the attributes that follow it: `a.b.c` gives ("a", "b", "c")."""
+    """Names from outside that are loaded, each with the attributes that follow it: `a.b.c` gives ("a", "b", "c")."""
+    outer = _outer_names(node)
+    return (path for path in _paths(node) if path[0] in outer)
+
+
+def _outer_names(node: ast.AST) -> set[str]:
+    """The names that a definition uses but does not bind itself, as an argument, a variable or in a comprehension."""
+    names: set[str] = set()
+    tables = [symtable.symtable(ast.unparse(node), "<code>", "exec")]
+    while tables:
+        table = tables.pop()
+        tables.extend(table.get_children())
+        everything = (
+            table.get_type() == "module"
+        )  # where the definition itself stands: all names are of its module
+        names.update(
+            s.get_name() for s in table.get_symbols() if s.is_referenced() and (everything or s.is_global())
+        )
+    return names
+
+
+def _paths(node: ast.AST) -> Iterator[tuple[str, ...]]:
     for child in ast.walk(node):
         if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load):
             yield (child.id,)

@@ -63,6 +63,14 @@ MODULES = {
             from project import lazy
             return lazy.value(x)
 
+        RATE = 1
+
+        def own(x):
+            total = [RATE for RATE in x]
+            def inner(scale):
+                return scale(x)
+            return total, inner
+
         def closing(n):
             def inner(x):
                 return x + n
@@ -174,6 +182,10 @@ def test_what_a_function_closes_over_counts(project: Project) -> None:
     closing = sys.modules["project.steps"].closing
     assert code_of(closing(1)) != code_of(closing(2))
     assert code_of(closing(1)) == code_of(closing(1))
+
+
+def test_names_that_a_function_binds_itself_are_not_those_of_its_module(project: Project) -> None:
+    assert list(project.code("own")) == ["project.steps.own"]
 
 
 def test_the_library_of_python_does_not_count() -> None:
