@@ -1,7 +1,10 @@
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -140,6 +143,60 @@ def test_a_file_of_one_pipeline_needs_no_configuration(quiet: Zenml) -> None:
     )
     assert "loading\n" in process.stdout
     assert "0.5\n" in process.stdout
+
+
+PICKLING = """\
+from zenml.pipelines import pipeline
+from zenml.steps import step
+
+
+class Odd:
+    pass
+
+
+@step
+def make() -> Odd:
+    return Odd()
+
+
+@pipeline
+def odd():
+    make()
+"""
+
+
+def test_a_warning_is_a_message(quiet: Zenml) -> None:
+    Path("pickling.py").write_text(PICKLING)
+    process = subprocess.run(
+        [*PROGRAM, "pipeline", "run", "pickling.py"], capture_output=True, text=True, check=True
+    )
+    assert process.stderr.startswith("A value of type pickling.Odd is stored as a pickle")
+    assert len(process.stderr.splitlines()) == 1
+
+
+def test_on_a_terminal(quiet: Zenml) -> None:
+    Path("direct.py").write_text(DIRECT.replace("x / 0", "x / 2"))
+    terminal, inner = pty.openpty()
+    process = subprocess.Popen(
+        [*PROGRAM, "pipeline", "run", "direct.py"], stdin=inner, stdout=inner, stderr=inner
+    )
+    os.close(inner)
+    shown = b""
+    with suppress(OSError):  # the end of a terminal
+        while data := os.read(terminal, 10_000):
+            shown += data
+    os.close(terminal)
+    assert process.wait(30) == 0
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).rsplit("┏", 1)[1]
+    assert [
+        re.sub(r"\d+\.\d+s", "TIME", row).split() for row in last.splitlines() if row.startswith("┃")
+    ] == [
+        ["┃", "STEP", "│", "STATE", "│", "TIME", "│", "NOTE", "┃"],
+        ["┃", "load", "│", "completed", "│", "TIME", "│", "┃"],
+        ["┃", "divide", "│", "completed", "│", "TIME", "│", "┃"],
+        ["┃", "show", "│", "completed", "│", "TIME", "│", "┃"],
+    ]
+    assert b"loading" in shown
 
 
 def test_a_failing_step(zenml_run: Zenml, quiet: Zenml) -> None:

@@ -21,6 +21,14 @@ def test_get_and_set(quiet: Zenml) -> None:
     assert quiet("profile", "get").stdout == "Active profile is: team\n"
 
 
+def test_a_repository_takes_the_stack_of_its_new_profile(quiet: Zenml) -> None:
+    quiet("stack", "register", "mine", "-m", "default", "-a", "default", "-o", "default", "--set")
+    quiet("profile", "create", "team")
+    changed = quiet("profile", "set", "team")
+    assert changed.stdout == f"{HEADER}Active profile changed to: 'team'\n"
+    assert changed.stderr == "The active stack of this repository is now 'default', that of the profile.\n"
+
+
 def test_describe(quiet: Zenml, home: Path) -> None:
     described = quiet("profile", "describe", "default")
     url = f"file://{home}/.config/zenml/profiles/default"

@@ -107,6 +107,9 @@ def set_(terminal: Terminal, name: str, globally: bool) -> None:
         terminal.say(f"Profile '{name}' is already the active {kind}one.")
     else:
         terminal.say(f"Active {kind}profile changed to: '{name}'")
+        stack = get_profile(name).active_stack
+        if not globally and stack != session.active.stack:
+            terminal.warn(f"The active stack of this repository is now '{stack}', that of the profile.")
     session.warn_overridden(winner)
 
 

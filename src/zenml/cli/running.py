@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 import traceback
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+import warnings
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from zenml.engine.observer import observing
-from zenml.exceptions import PipelineConfigurationError, ZenMLBaseException, nearest
+from zenml.exceptions import PickleWarning, PipelineConfigurationError, ZenMLBaseException, nearest
 from zenml.pipelines import BasePipeline
 from zenml.pipelines.configuration import PipelineSettings, StepSettings, read_settings
 from zenml.steps import BaseStep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from zenml.cli.terminal import Terminal
 
@@ -43,7 +44,7 @@ def run_file(terminal: Terminal, file: Path, config: Path | None, name: str | No
         pipeline = class_(**_steps(settings, module))
         if config is not None:
             pipeline.with_config(config, overwrite_step_parameters=True)
-        with _display(terminal):
+        with _display(terminal), _plain_warnings(terminal):
             pipeline.run()
     except Exception as error:
         # The notes are those of a step: its error is the user's, of whatever class.
@@ -166,6 +167,22 @@ def _display(terminal: Terminal) -> AbstractContextManager[Any]:
     stack = ExitStack()
     stack.enter_context(observing(stack.enter_context(LiveObserver(Console()))))
     return stack
+
+
+@contextmanager
+def _plain_warnings(terminal: Terminal) -> Iterator[None]:
+    """Show the framework's own warnings without the line of its code that gave them."""
+    with warnings.catch_warnings():
+        show_others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *rest: Any, **options: Any) -> None:
+            if issubclass(category, PickleWarning):
+                terminal.warn(str(message))
+            else:
+                show_others(message, category, *rest, **options)
+
+        warnings.showwarning = show
+        yield
 
 
 def _users_part(error: BaseException) -> list[str]:
