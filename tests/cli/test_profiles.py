@@ -27,6 +27,10 @@ def test_a_repository_takes_the_stack_of_its_new_profile(quiet: Zenml) -> None:
     changed = quiet("profile", "set", "team")
     assert changed.stdout == f"{HEADER}Active profile changed to: 'team'\n"
     assert changed.stderr == "The active stack of this repository is now 'default', that of the profile.\n"
+    quiet("profile", "set", "default")
+    quiet("stack", "set", "mine")
+    quiet("profile", "set", "default")  # it is already: nothing changes
+    assert quiet("stack", "get").stdout.endswith("The active stack is: 'mine'\n")
 
 
 def test_describe(quiet: Zenml, home: Path) -> None:

@@ -99,17 +99,20 @@ def set_(terminal: Terminal, name: str, globally: bool) -> None:
     In a repository, the profile's own active stack becomes the repository's.
     """
     session = Session.open(terminal, profile_must_exist=False)
-    globally = globally or session.root is None
-    before = GlobalConfiguration().activated_profile if globally else session.active.profile
+    root = None if globally else session.root
     kind = "global " if globally and session.root is not None else ""
-    winner = activate_profile(name, root=None if globally else session.root)
-    if before == name:
-        terminal.say(f"Profile '{name}' is already the active {kind}one.")
+    stack = get_profile(name).active_stack
+    if root is None:
+        present = GlobalConfiguration().activated_profile
     else:
-        terminal.say(f"Active {kind}profile changed to: '{name}'")
-        stack = get_profile(name).active_stack
-        if not globally and stack != session.active.stack:
-            terminal.warn(f"The active stack of this repository is now '{stack}', that of the profile.")
+        present = session.active.profile if session.active.profile_setting == "local" else None
+    if present == name:
+        terminal.say(f"Profile '{name}' is already the active {kind}one.")
+        return
+    winner = activate_profile(name, root=root)
+    terminal.say(f"Active {kind}profile changed to: '{name}'")
+    if root is not None and stack != session.active.stack:
+        terminal.warn(f"The active stack of this repository is now '{stack}', that of the profile.")
     session.warn_overridden(winner)
 
 
