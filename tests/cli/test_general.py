@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -267,9 +268,16 @@ def test_messages_can_be_turned_down(zenml: Zenml, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_pipe_that_is_closed_early(quiet: Zenml) -> None:
-    script = f"{' '.join(map(repr, PROGRAM))} profile explain | head -n 0; exit ${{PIPESTATUS[0]}}"
+    script = f"{' '.join(map(shlex.quote, PROGRAM))} profile explain | head -n 0; exit ${{PIPESTATUS[0]}}"
     process = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert process.stderr == ""
+
+
+def test_work_is_done_though_nobody_listens(home: Path) -> None:
+    script = f"{' '.join(map(shlex.quote, PROGRAM))} init | head -n 1; exit ${{PIPESTATUS[0]}}"
+    process = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert process.stderr == ""
+    assert Path(".zen/config.yaml").is_file()
 
 
 # Where the tests run in the background, processes inherit that SIGINT is ignored.

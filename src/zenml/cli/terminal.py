@@ -30,8 +30,11 @@ class Terminal:
     output = "table"
 
     def say(self, message: str) -> None:
-        """A message to the user."""
-        click.echo(message, err=self.output != "table")
+        """A message to the user. Where nobody listens any more (`zenml ... | head`), the command does its work all the same."""
+        try:
+            click.echo(message, err=self.output != "table")
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def warn(self, message: str) -> None:
         """Something that the user should know, though the command goes on."""
