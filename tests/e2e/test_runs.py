@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from zenml.repository import Repository
 
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import (
@@ -19,6 +18,7 @@ from zenml.exceptions import (
 )
 from zenml.orchestrators import LocalOrchestrator
 from zenml.pipelines import pipeline
+from zenml.repository import Repository
 from zenml.stack import Stack
 from zenml.steps import Output, StepContext, step
 
