@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,6 +84,7 @@ class BasePipeline:
         self.secrets = self.SECRETS
         self._arguments = self._bind(args, kwargs)
         self._settings: list[tuple[PipelineSettings, bool]] = []
+        _integration_requirements(self.required_integrations)  # unknown ones are refused here
 
     @property
     def steps(self) -> dict[str, BaseStep]:
@@ -209,7 +211,12 @@ class BasePipeline:
                 f"The pipeline '{self.name}' cannot be made so: {error}.{hint} It takes: {', '.join(parameters) or 'nothing'}."
             ) from None
         bound.apply_defaults()
+        seen: set[int] = set()
         for name, value in bound.arguments.items():
+            if isinstance(value, BaseStep):
+                # One that is given twice stands for two steps, each with the name of its argument.
+                bound.arguments[name] = value.copy() if id(value) in seen else value
+                seen.add(id(value))
             if inspect.isclass(value) and issubclass(value, BaseStep):
                 raise PipelineInterfaceError(
                     f"The pipeline '{self.name}' is given the class of a step for {name!r}: give an instance, `{name}={value.__name__}()`."
@@ -388,8 +395,8 @@ def _requirement_lines(given: str | Path | Sequence[str] | None) -> set[str]:
             raise UnreadableFileError(
                 f"The requirements file {str(given)!r} cannot be read: {error}."
             ) from error
-    lines = (line.strip() for line in given)
-    return {line for line in lines if line and not line.startswith("#")}
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in given)
+    return {line for line in lines if line}
 
 
 def _integration_requirements(names: Sequence[str]) -> set[str]:

@@ -6,6 +6,7 @@ import collections.abc
 import inspect
 import types
 import typing
+from itertools import islice
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 _UNIONS = (Union, types.UnionType)
@@ -22,6 +23,18 @@ def describe(annotation: Any) -> str:
     if get_origin(annotation) in _UNIONS:
         return " | ".join(describe(member) for member in get_args(annotation))
     return str(annotation).replace("typing.", "").replace("collections.abc.", "")
+
+
+def describe_value(value: Any) -> str:
+    """The type of a value; of built-in containers, with the types of their first thousand items."""
+    items = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, (list, set, frozenset, tuple, dict)) or not value:
+        return describe(type(value))
+    kinds = " | ".join(dict.fromkeys(describe(type(item)) for item in islice(items, 1000)))
+    if isinstance(value, dict):
+        keys = " | ".join(dict.fromkeys(describe(type(key)) for key in islice(value, 1000)))
+        kinds = f"{keys}, {kinds}"
+    return f"{describe(type(value))}[{kinds}{', ...' if isinstance(value, tuple) else ''}]"
 
 
 def is_assignable(produced: Any, expected: Any) -> bool:
@@ -54,7 +67,7 @@ def conforms(value: Any, annotation: Any, *, deep: bool = True) -> bool:
     if origin in _UNIONS:
         return any(conforms(value, member, deep=deep) for member in get_args(annotation))
     if origin is Literal:
-        return any(value == member and type(value) is type(member) for member in get_args(annotation))
+        return any(type(value) is type(member) and value == member for member in get_args(annotation))
     if origin is type:
         return inspect.isclass(value)
     if origin is collections.abc.Callable or annotation is collections.abc.Callable:
@@ -110,7 +123,11 @@ def _items_conform(value: Any, arguments: tuple[Any, ...]) -> bool:
         key, item = arguments
         return all(conforms(k, key) and conforms(v, item) for k, v in value.items())
     if isinstance(value, (list, set, frozenset)) and len(arguments) == 1:
-        return all(conforms(item, arguments[0]) for item in value)
+        item = arguments[0]
+        if type(item) is type:  # the common case, ten times faster
+            known = _WIDER.get(item, item)
+            return item is object or all(isinstance(part, known) for part in value)
+        return all(conforms(part, item) for part in value)
     return True
 
 

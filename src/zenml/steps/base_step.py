@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from zenml.exceptions import ConfigurationError, MissingStepParameterError, StepInterfaceError, nearest
 from zenml.model.names import check_name
-from zenml.steps.annotations import conforms, describe
+from zenml.steps.annotations import conforms, describe, describe_value
 from zenml.steps.composition import composition, present
 from zenml.steps.config import BaseStepConfig
 from zenml.steps.context import StepContext
@@ -220,7 +220,7 @@ class BaseStep(metaclass=_StepType):
                 {k: parameters[k] for k in class_.model_fields if k in parameters}
             )
         if self.signature.context:
-            arguments[self.signature.context] = StepContext()
+            arguments[self.signature.context] = StepContext(self.signature.outputs)
         return self._split(self.entrypoint(**arguments))
 
     @classmethod
@@ -323,7 +323,7 @@ class BaseStep(metaclass=_StepType):
             if not conforms(value, outputs[name]):
                 raise StepInterfaceError(
                     f"Wrong type for output '{name}' of step '{self.name}' (expected type: {describe(outputs[name])}, "
-                    f"actual type: {describe(type(value))})."
+                    f"actual type: {describe_value(value)})."
                 )
         return values
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zenml.exceptions import PipelineInterfaceError, StepInterfaceError, nearest
+from zenml.model.names import check_name
 from zenml.steps.annotations import describe, is_assignable
 
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ class Composition:
             self._give(invocation, argument, value)
         self.invocations.append(invocation)
         self._by_name[invocation.name] = invocation
-        self.order(invocation, before if isinstance(before, (list, tuple)) else (before,))
+        self.order(
+            invocation,
+            before if isinstance(before, (list, tuple)) else (before,) if before is not None else (),
+        )
         outputs = tuple(
             StepOutput(invocation, output, type_) for output, type_ in step.signature.outputs.items()
         )
@@ -110,23 +114,27 @@ class Composition:
         Raises:
             PipelineInterfaceError: `after` names a step that the pipeline does not call.
         """
+        by_step: dict[int, list[Invocation]] = {}
+        for invocation in self.invocations:
+            by_step.setdefault(id(invocation.step), []).append(invocation)
+            by_step.setdefault(id(type(invocation.step)), []).append(invocation)
         for later, earlier in self._order:
-            for invocation in self._find(later):
-                invocation.upstream += [
-                    found for found in self._find(earlier) if found not in invocation.upstream
-                ]
+            for invocation in self._find(later, by_step):
+                invocation.upstream += self._find(earlier, by_step)
         self._order = []
         return self.invocations
 
     def _name(self, step: BaseStep, given: str | None) -> str:
         if given is not None:
+            check_name(given, "step")
             if given in self._by_name:
                 raise PipelineInterfaceError(
                     f"Two steps of the pipeline '{self.pipeline}' have the id {given!r}: each needs its own."
                 )
             return given
         name = base = self._names.get(id(step), step.name)
-        while name in self._by_name:
+        reserved = () if id(step) in self._names else self._names.values()
+        while name in self._by_name or name in reserved:
             # Counted for each name: a step that is used a thousand times is not looked for a million times.
             self._numbers[base] = self._numbers.get(base, 1) + 1
             name = f"{base}_{self._numbers[base]}"
@@ -151,6 +159,8 @@ class Composition:
         return bound
 
     def _give(self, invocation: Invocation, argument: str, value: Any) -> None:
+        from zenml.steps.base_step import BaseStep  # which is made of this module
+
         step = invocation.step
         if isinstance(value, tuple) and value and all(isinstance(item, StepOutput) for item in value):
             outputs = ", ".join(item.name for item in value)
@@ -161,6 +171,18 @@ class Composition:
         if isinstance(value, Invocation):
             raise StepInterfaceError(
                 f"The step '{invocation.name}' takes {argument!r} from the step '{value.name}', which has no output: it returns None."
+            )
+        if isinstance(value, BaseStep) or (isinstance(value, type) and issubclass(value, BaseStep)):
+            raise StepInterfaceError(
+                f"The step '{invocation.name}' is given a step itself for {argument!r}: call it in the pipeline's function, and give what "
+                "the call gives."
+            )
+        if isinstance(value, (list, tuple, dict)) and any(
+            isinstance(part, StepOutput) for part in (value.values() if isinstance(value, dict) else value)
+        ):
+            raise StepInterfaceError(
+                f"The step '{invocation.name}' is given outputs of steps inside of a {type(value).__name__} for {argument!r}: an input "
+                "takes one output. Give each its own argument, or collect them in a step."
             )
         if not isinstance(value, StepOutput):
             invocation.parameters[argument] = value
@@ -182,15 +204,14 @@ class Composition:
             )
         invocation.inputs[argument] = value
 
-    def _find(self, what: Any) -> list[Invocation]:
+    def _find(self, what: Any, by_step: Mapping[int, list[Invocation]]) -> list[Invocation]:
         if isinstance(what, StepOutput):
             what = what.invocation
-        if isinstance(what, Invocation):
-            found = [i for i in self.invocations if i is what]
-        elif isinstance(what, str):
-            found = [i for i in self.invocations if i.name == what]
+        if isinstance(what, (Invocation, str)):
+            named = self._by_name.get(what if isinstance(what, str) else what.name)
+            found = [named] if named is not None and (isinstance(what, str) or named is what) else []
         else:
-            found = [i for i in self.invocations if i.step is what or type(i.step) is what]
+            found = by_step.get(id(what), [])
         if not found:
             name = (
                 what

@@ -8,4 +8,4 @@ from pydantic import BaseModel, ConfigDict
 class BaseStepConfig(BaseModel):
     """The parameters of a step as a pydantic model: subclass it, and annotate one argument of the step with the subclass."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from zenml.context import running_step
 from zenml.environment import Environment
 from zenml.exceptions import StepContextError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zenml.artifacts import BaseArtifact
     from zenml.context import RunningStep
     from zenml.metadata_stores import BaseMetadataStore
@@ -23,11 +25,13 @@ class StepContext:
     A step that takes it is not cached unless it says `@step(enable_cache=True)`: its result may depend on what the context gives.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: Mapping[str, Any] | None = None) -> None:
+        """`outputs` are the declared types of the step's outputs. Raises StepContextError outside of a running step."""
         step = running_step()
         if step is None:
             raise StepContextError("There is a step context inside of a running step only.")
         self._step = step
+        self._types = dict(outputs or {})
 
     @property
     def step_name(self) -> str:
@@ -52,19 +56,25 @@ class StepContext:
     def get_output_materializer(
         self, output_name: str | None = None, custom_materializer_class: Any = None
     ) -> Any:
-        """A materializer at the place of an output: of the given class, else of the one that the step chose for it.
+        """A materializer at the place of an output: of the given class, else the step's choice, else the one for its declared type.
 
         Raises:
-            StepContextError: there is no such output, or the step chose no materializer for it.
+            StepContextError: there is no such output, or it is declared as something that is no class.
         """
         from zenml.materializers.classes import class_at
+        from zenml.materializers.registry import find_materializer
 
         name = self._output(output_name)
         spec = next(o for o in self._step.deployment.step(self.step_name).outputs if o.name == name)
-        class_ = custom_materializer_class or (
-            class_at(spec.materializers[0]) if spec.materializers else None
-        )
-        if class_ is None:
+        declared = self._types.get(name)
+        declared = get_origin(declared) or declared
+        if custom_materializer_class is not None:
+            class_ = custom_materializer_class
+        elif spec.materializers:
+            class_ = class_at(spec.materializers[0])
+        elif isinstance(declared, type):
+            class_ = find_materializer(declared)
+        else:
             raise StepContextError(
                 f"The materializer of the output {name!r} of the step '{self.step_name}' is chosen by its value: give a class, "
                 "or choose one with `with_return_materializers`."

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zenml.exceptions import StepInterfaceError
+from zenml.model.names import check_name
 
 
 class Output:
@@ -22,7 +23,7 @@ class Output:
                 raise StepInterfaceError(
                     f"Two outputs of a step are named {name!r}: each needs a name of its own."
                 )
-            self._types[name] = type_
+            self._types[check_name(name, "step's output")] = type_
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Names and types, in declared order."""

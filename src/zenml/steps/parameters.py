@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +23,11 @@ def to_json(step: str, name: str, value: Any, annotation: Any) -> Any:
     Raises:
         ConfigurationError: the value is not what the annotation says, or cannot be written as JSON.
     """
-    if type(value) in _ATOMS and type(value) is annotation and value == value:  # noqa: PLR0124  NaN is no JSON
+    if (
+        type(value) in _ATOMS
+        and type(value) is annotation
+        and (annotation is not float or math.isfinite(value))
+    ):
         return value
     try:
         adapter = _adapter(annotation)
@@ -29,7 +35,10 @@ def to_json(step: str, name: str, value: Any, annotation: Any) -> Any:
         if isinstance(value, str) and isinstance(valid, (int, float)):
             raise ConfigurationError(_wrong(step, name, value, annotation))
         plain = adapter.dump_python(valid, mode="json")
+        if isinstance(valid, (set, frozenset)):
+            plain = sorted(plain, key=canonical)  # the same in every process
         canonical(plain)
+        back = adapter.validate_python(plain)
     except ValidationError as error:
         reasons = "; ".join(detail["msg"] for detail in error.errors(include_url=False, include_input=False))
         raise ConfigurationError(f"{_wrong(step, name, value, annotation)} {reasons}.") from None
@@ -42,10 +51,18 @@ def to_json(step: str, name: str, value: Any, annotation: Any) -> Any:
     ) as error:
         if isinstance(error, ConfigurationError):
             raise
+        what = str(value) if isinstance(value, float) else f"a {type(value).__qualname__}"
         raise ConfigurationError(
-            f"The parameter {name!r} of the step '{step}' cannot be a {type(value).__qualname__}: parameters are JSON data or pydantic "
+            f"The parameter {name!r} of the step '{step}' cannot be {what}: parameters are JSON data or pydantic "
             "models. Make it the output of a step instead."
         ) from error
+    if type(back) is not type(valid) or back != valid:
+        # A masked secret, a tuple where anything may stand, an instance of a subclass.
+        raise ConfigurationError(
+            f"The parameter {name!r} of the step '{step}' is a {describe(type(value))}, but what can be kept of it would come back as "
+            f"{reprlib.repr(back)}. Annotate the argument with the type that it has; a secret is read in the step, from the stack's "
+            "secrets manager."
+        )
     return plain
 
 
@@ -82,4 +99,4 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 
 def _wrong(step: str, name: str, value: Any, annotation: Any) -> str:
-    return f"The parameter {name!r} of the step '{step}' is {value!r}, expected {describe(annotation)}."
+    return f"The parameter {name!r} of the step '{step}' is {reprlib.repr(value)}, expected {describe(annotation)}."
