@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 _UNIONS = (Union, types.UnionType)
+_ITEMS: dict[Any, tuple[type, ...]] = {str: (str,), bytes: (int,), bytearray: (int,), range: (int,)}
 _WIDER: dict[Any, tuple[type, ...]] = {float: (float, int), complex: (complex, float, int)}
 
 
@@ -92,7 +93,9 @@ def _plain(annotation: Any) -> Any:
 
 
 def _arguments_fit(produced: Any, expected: Any) -> bool:
-    have, want = get_args(produced), get_args(expected)
+    have, want = get_args(produced) or _ITEMS.get(produced, ()), get_args(expected)
+    if len(want) == 1 and len(have) == 2 and _is_subclass(get_origin(produced), collections.abc.Mapping):  # noqa: PLR2004
+        have = have[:1]  # iterating over a mapping gives its keys
     if not have or not want:
         return True
     if (get_origin(produced) is tuple) != (get_origin(expected) is tuple):

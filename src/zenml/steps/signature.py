@@ -128,8 +128,10 @@ def _annotations(
             names[name] = cell.cell_contents
         except ValueError:  # not bound yet
             continue
+    module = function.__globals__
     try:
-        return inspect.get_annotations(function, globals=function.__globals__, locals=names, eval_str=True)
+        found = inspect.get_annotations(function, globals=module, locals=names, eval_str=True)
+        return {name: _resolved(annotation, module, names) for name, annotation in found.items()}
     except NameError as error:
         raise StepInterfaceError(
             f"{where} has an annotation that cannot be resolved: {error}. Define or import the name in the step's module, "
@@ -137,6 +139,19 @@ def _annotations(
         ) from error
     except (SyntaxError, TypeError, AttributeError) as error:
         raise StepInterfaceError(f"{where} has an annotation that cannot be resolved: {error}.") from error
+
+
+def _resolved(annotation: Any, module: dict[str, Any], names: dict[str, Any]) -> Any:
+    """The annotation without any text in it: `list["Model"]`, or text within text under `from __future__ import annotations`."""
+    if isinstance(annotation, Output):
+        return Output(*((name, _resolved(type_, module, names)) for name, type_ in annotation.items()))
+    if annotation is None:
+        return None
+
+    def carrier() -> None: ...
+
+    carrier.__annotations__ = {"it": annotation}
+    return get_type_hints(carrier, module, names, include_extras=True)["it"]
 
 
 def _where(name: str, function: Callable[..., Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import (
     Annotated,
     Any,
@@ -104,6 +104,8 @@ def test_fits(produced: Any, expected: Any) -> None:
         (tuple[int, str], Sequence[int]),
         (list[int], dict),
         (str, Literal["a"]),
+        (str, Sequence[int]),
+        (dict[str, int], Iterable[int]),
         (Literal["c"], Literal["a", "b"]),
         (np.ndarray, list),
     ],

@@ -140,6 +140,26 @@ def test_ten_thousand_steps_one_after_another_and_one_after_all() -> None:
     assert time.perf_counter() - started < 10  # far above what it takes, far below what a square would
 
 
+def test_annotations_may_be_text_at_any_depth() -> None:
+    class Local: ...
+
+    @step
+    def many(a: "list['Local']", b: list["Local"], c: "Local | None" = None) -> Output(
+        x="Local", y=dict[str, "Local"]
+    ): ...
+
+    assert {name: a.annotation for name, a in many.signature.arguments.items()} == {
+        "a": list[Local],
+        "b": list[Local],
+        "c": Local | None,
+    }
+    assert many.signature.outputs == {"x": Local, "y": dict[str, Local]}
+    with pytest.raises(StepInterfaceError, match="'Gone' is not defined"):
+
+        @step
+        def lost(a: list["Gone"]) -> None: ...  # type: ignore[name-defined]  # noqa: F821 - that is what is tested
+
+
 def test_annotations_of_an_output_of_the_wrong_items_are_told() -> None:
     @step
     def bad() -> list[int]:
