@@ -12,16 +12,18 @@ from typing import Any
 from zenml.context import running_step
 
 
-def import_path(class_: type[Any]) -> str:
+def import_path(class_: type[Any], root: Path | None = None) -> str:
     """The path that a class is found by: "package.module.Class".
 
-    The main module goes by the name that it has for whoever imports it: that of its file, relative to the source root of the
-    running step, else to its folder.
+    The main module goes by the name that it has for whoever imports it: that of its file, relative to `root`, else to the source root of
+    the running step, else to its folder.
     """
     if class_ is NoneType:  # its own idea of where it lives is wrong
         return "types.NoneType"
     module = class_.__module__
-    return f"{_main_name() if module == '__main__' else module}.{class_.__qualname__}"
+    # By identity, too: a command that imports the program makes it the main module under its own name.
+    is_main = module == "__main__" or sys.modules.get(module) is sys.modules["__main__"]
+    return f"{_main_name(root) if is_main else module}.{class_.__qualname__}"
 
 
 def class_at(path: str) -> Any:
@@ -83,16 +85,13 @@ def _main_file() -> Path | None:
     return Path(file).resolve() if file else None
 
 
-def _main_name() -> str:
+def _main_name(root: Path | None) -> str:
+    file = _main_file()
+    if root is None and (step := running_step()) is not None and step.deployment.source_root:
+        root = Path(step.deployment.source_root)
+    if file is not None and root is not None and file.is_relative_to(root):
+        return ".".join(file.relative_to(root).with_suffix("").parts)
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None:
         return str(spec.name)
-    file = _main_file()
-    if file is None:
-        return "__main__"
-    step = running_step()
-    root = (
-        Path(step.deployment.source_root) if step is not None and step.deployment.source_root else file.parent
-    )
-    relative = file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
-    return ".".join(relative.with_suffix("").parts)
+    return "__main__" if file is None else file.stem

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -50,12 +51,13 @@ def compile_pipeline(
     """
     invocations = in_order(pipeline.compose(), pipeline.name)
     fingerprints: dict[Any, dict[str, str]] = {}
+    root = Path(source_root) if source_root else None
     specs = []
     for invocation in invocations:
         code = _code(invocation.step)
         if code not in fingerprints:
             fingerprints[code] = code_of(*code)
-        specs.append(_spec(invocation, fingerprints[code], enable_cache=enable_cache))
+        specs.append(_spec(invocation, fingerprints[code], root, enable_cache=enable_cache))
     deployment = Deployment(
         pipeline=pipeline.name,
         run_name=run_name,
@@ -120,11 +122,13 @@ def _circle(waits_for: Mapping[Invocation, set[Invocation]]) -> list[str]:
     return [invocation.name for invocation in reversed(circle)]
 
 
-def _spec(invocation: Invocation, code: Mapping[str, str], *, enable_cache: bool) -> StepSpec:
+def _spec(
+    invocation: Invocation, code: Mapping[str, str], root: Path | None, *, enable_cache: bool
+) -> StepSpec:
     step = invocation.step
     return StepSpec(
         name=invocation.name,
-        source=_source(type(step)),
+        source=_source(type(step), root),
         entrypoint_name=step.NAME,
         inputs={
             name: InputSpec(output.invocation.name, output.name) for name, output in invocation.inputs.items()
@@ -134,8 +138,8 @@ def _spec(invocation: Invocation, code: Mapping[str, str], *, enable_cache: bool
             OutputSpec(
                 name,
                 describe(annotation),
-                tuple(import_path(class_) for class_ in step.return_materializers.get(name, ())),
-                import_path(step.OUTPUT_TYPES[name]) if name in step.OUTPUT_TYPES else "",
+                tuple(import_path(class_, root) for class_ in step.return_materializers.get(name, ())),
+                import_path(step.OUTPUT_TYPES[name], root) if name in step.OUTPUT_TYPES else "",
             )
             for name, annotation in step.signature.outputs.items()
         ),
@@ -148,8 +152,8 @@ def _spec(invocation: Invocation, code: Mapping[str, str], *, enable_cache: bool
 
 
 @lru_cache(maxsize=256)  # a step may be used a thousand times
-def _source(class_: type[BaseStep]) -> str:
-    module = import_path(class_).removesuffix(f".{class_.__qualname__}")
+def _source(class_: type[BaseStep], root: Path | None) -> str:
+    module = import_path(class_, root).removesuffix(f".{class_.__qualname__}")
     return f"{module}:{class_.__qualname__}"
 
 

@@ -9,6 +9,8 @@ import typing
 from itertools import islice
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
 
+from zenml.materializers.classes import import_path
+
 _UNIONS = (Union, types.UnionType)
 _ITEMS: dict[Any, tuple[type, ...]] = {str: (str,), bytes: (int,), bytearray: (int,), range: (int,)}
 _WIDER: dict[Any, tuple[type, ...]] = {float: (float, int), complex: (complex, float, int)}
@@ -21,9 +23,15 @@ def describe(annotation: Any) -> str:
         return "None"
     if inspect.isclass(annotation) and not get_args(annotation):
         return annotation.__qualname__ if annotation.__module__ == "builtins" else _short(annotation)
-    if get_origin(annotation) in _UNIONS:
-        return " | ".join(describe(member) for member in get_args(annotation))
-    return str(annotation).replace("typing.", "").replace("collections.abc.", "")
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in _UNIONS:
+        return " | ".join(map(describe, arguments))
+    if isinstance(annotation, list):  # the arguments of a callable
+        return f"[{', '.join(map(describe, annotation))}]"
+    if inspect.isclass(origin):
+        shown = ", ".join("..." if argument is Ellipsis else describe(argument) for argument in arguments)
+        return f"{describe(origin)}[{shown}]"
+    return str(annotation).replace("typing.", "")
 
 
 def describe_value(value: Any) -> str:
@@ -149,4 +157,6 @@ def _is_instance(value: Any, expected: Any) -> bool:
 
 
 def _short(class_: type[Any]) -> str:
-    return f"{class_.__module__.partition('.')[0]}.{class_.__qualname__}"
+    if class_.__module__ in ("typing", "collections.abc"):
+        return class_.__qualname__
+    return f"{import_path(class_).partition('.')[0]}.{class_.__qualname__}"

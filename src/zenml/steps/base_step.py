@@ -226,9 +226,12 @@ class BaseStep(metaclass=_StepType):
     @classmethod
     def load(cls, source: str, root: Path) -> BaseStep:
         """The step of that import path, imported with `root` first on the path. Raises StepInterfaceError."""
-        if str(root) not in sys.path:
-            sys.path.insert(0, str(root))
         module, _, qualname = source.partition(":")
+        # A program's own folder is on the path when it runs: what lies beside it is imported from there.
+        folder = root.joinpath(*module.split(".")[:-1])
+        for path in (folder, root):
+            if str(path) not in sys.path and not (path / "__init__.py").exists():
+                sys.path.insert(0, str(path))
         try:
             found: Any = import_module(module)
             for part in qualname.split("."):

@@ -21,7 +21,7 @@ from typing import (
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zenml.steps.annotations import conforms, describe, is_assignable
@@ -171,6 +171,7 @@ VALUES_OF = {
 }
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a machine that is busy
 @given(st.data())
 def test_a_value_of_what_is_produced_conforms_to_whatever_it_may_be_given_to(data: st.DataObject) -> None:
     produced = data.draw(st.sampled_from(list(VALUES_OF)))
@@ -189,6 +190,12 @@ def test_a_value_of_what_is_produced_conforms_to_whatever_it_may_be_given_to(dat
         (Optional[int], "int | None"),
         (list[int], "list[int]"),
         (np.ndarray, "numpy.ndarray"),
+        (np.dtype[np.float64], "numpy.dtype[numpy.float64]"),
+        (tuple[int, ...], "tuple[int, ...]"),
+        (list[Optional[Colour]], "list[tests.Colour | None]"),
+        (Sequence[int], "Sequence[int]"),
+        (collections.abc.Callable[[int], str], "Callable[[int], str]"),
+        (Literal["a", 1], "Literal['a', 1]"),
     ],
 )
 def test_types_are_shown_as_people_write_them(annotation: Any, text: str) -> None:
