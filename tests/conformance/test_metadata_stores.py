@@ -462,6 +462,23 @@ def test_recent_results_come_from_the_last_run_that_ended(store):
     assert store.recent_results("unknown", "/store") == {}
 
 
+def test_a_result_can_be_forgotten(store):
+    runs = [register(store, name, steps=["load"]) for name in ("first", "second", "third")]
+    steps = [run.step_run_ids["load"] for run in runs]
+    (older,) = complete(store, steps[0])
+    (output,) = complete(store, steps[1])
+    hit(store, steps[2], steps[1])
+    for run in runs:
+        finish(store, run)
+    store.forget_result(steps[1])
+    assert store.find_results(["k"], "/store")["k"].step_run_id == older.producer
+    assert store.recent_results("digits", "/store") == {}
+    assert store.outputs(steps[2]) == {"output": output}
+    assert store.step(steps[1]).status is ExecutionStatus.COMPLETED
+    store.forget_result(older.producer)
+    assert store.find_results(["k"], "/store") == {}
+
+
 # Numbers and parameters that a step logs
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zenml.engine.cache import cache_key, fixed_parts
-from zenml.engine.observer import present_observer
+from zenml.engine.cleanup import Cleanup
+from zenml.engine.observer import ended, present_observer
 from zenml.engine.operators import StepOperatorExecutor
 from zenml.engine.owner import this_process
 from zenml.engine.runner import Runner, error_record
 from zenml.enums import ExecutionStatus
+from zenml.exceptions import RunError
 from zenml.materializers.values import check_present
 from zenml.model.json import canonical
 from zenml.model.runs import CacheHit, RunDraft, StepDraft, StepTask
@@ -73,15 +75,20 @@ def execute(deployment: Deployment, steps: Mapping[str, BaseStep], stack: Stack)
     observer.run_started(deployment)
     run = _Run(deployment, steps, stack, registration, observer)
     try:
-        with ExitStack() as cleanup:
-            cleanup.callback(stack.cleanup_pipeline_run)
+        with Cleanup(stack.cleanup_pipeline_run, lambda: run.first_failure is not None):
             stack.prepare_pipeline_run()
             run.control()
     except BaseException as error:
         status = ExecutionStatus.FAILED if isinstance(error, Exception) else ExecutionStatus.CANCELLED
-        run.abandon(f"the run was {status}")
+        run.abandon(f"the run {ended(status)}")
         stack.metadata_store.finish_run(registration.run_id, status, error_record(error))
         observer.run_finished(status, time.perf_counter() - started)
+        if isinstance(error, SystemExit) and not error.code:
+            # Whoever waits for this process must not take it for a success.
+            raise RunError(
+                f"A step of the run '{deployment.run_name}' ended the process with exit(), as if all were well: return from the step, or "
+                "raise an exception."
+            ) from error
         raise
     status = ExecutionStatus.FAILED if run.first_failure else ExecutionStatus.COMPLETED
     first = run.first_failure
@@ -219,7 +226,7 @@ class _Run:
 
     def _skip_dependants(self, name: str, status: ExecutionStatus) -> None:
         skipped: dict[int, str] = {}
-        queue = [(name, f"it needs the step '{name}', which has {status}")]
+        queue = [(name, f"it needs the step '{name}', which {ended(status)}")]
         while queue:
             upstream, reason = queue.pop()
             for dependant in self._dependants[upstream]:

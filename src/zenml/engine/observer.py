@@ -69,9 +69,9 @@ class LogObserver:
             logger.info("Step `%s` has finished in %s.", step, duration(seconds))
         else:
             logger.error(
-                "Step `%s` has %s after %s: %s: %s",
+                "Step `%s` %s after %s: %s: %s",
                 step,
-                status,
+                ended(status),
                 duration(seconds),
                 error.type,
                 error.message,
@@ -87,8 +87,7 @@ class LogObserver:
 
     def run_finished(self, status: ExecutionStatus, seconds: float) -> None:
         """Log the end."""
-        ended = "finished" if status is ExecutionStatus.COMPLETED else str(status)
-        logger.info("Pipeline run `%s` has %s in %s.", self._run, ended, duration(seconds))
+        logger.info("Pipeline run `%s` %s in %s.", self._run, ended(status), duration(seconds))
 
 
 _observer: ContextVar[RunObserver | None] = ContextVar("zenml_run_observer", default=None)
@@ -107,6 +106,12 @@ def observing(observer: RunObserver) -> Iterator[None]:
 def present_observer() -> RunObserver:
     """The observer of this context."""
     return _observer.get() or LogObserver()
+
+
+def ended(status: ExecutionStatus) -> str:
+    """How something ended, as the verb of a sentence."""
+    words = {ExecutionStatus.COMPLETED: "has finished", ExecutionStatus.FAILED: "has failed"}
+    return words.get(status, f"was {status}")
 
 
 def duration(seconds: float) -> str:

@@ -64,6 +64,6 @@ class StepOperatorExecutor(Executor):
             return StepOutcome(task, recorded.status, tuple(store.outputs(task.step_run_id).values()))
         error = recorded.error or ErrorRecord("RunError", f"The step has {recorded.status}.")
         exception = RunError(
-            f"The step '{task.step}' failed in its own process: {error.type}: {error.message}\n{error.traceback}"
+            f"The step '{task.step}' failed in its own process: {error.type}: {error.message}"
         )
         return StepOutcome(task, recorded.status, error=error, exception=exception)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Mapping
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenml.context import RunningStep, running
+from zenml.engine.cleanup import Cleanup
 from zenml.engine.owner import this_process
 from zenml.enums import ExecutionStatus
+from zenml.exceptions import ArtifactCorruptedError, ArtifactGoneError, ZenMLBaseException
 from zenml.io.filesystem import mounted
 from zenml.materializers.values import artifact_of, read_value, write_value
 from zenml.model.runs import ErrorRecord, StepOutcome
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from zenml.steps import BaseStep
 
 LEASE = 60.0
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_OURS = (str(Path(__file__).resolve().parent.parent), contextlib.__file__)
 
 
 class Runner:
@@ -81,7 +84,7 @@ class Runner:
             scope.enter_context(mounted(self._store.path, self._store))
             for component in self._hooks:
                 # Registered before it is prepared: what half a preparation has left is cleaned up as well.
-                scope.callback(component.cleanup_step_run)
+                scope.push(Cleanup(component.cleanup_step_run))
                 component.prepare_step_run()
             values = step.run_entrypoint(self._inputs(step, task), spec.parameters)
             return tuple(
@@ -100,21 +103,30 @@ class Runner:
     def _inputs(self, step: BaseStep, task: StepTask) -> dict[str, Any]:
         raw = step.signature.raw_inputs
         return {
-            name: artifact_of(record) if name in raw else read_value(record, self._store)
+            name: artifact_of(record) if name in raw else self._read(record)
             for name, record in task.inputs.items()
         }
 
+    def _read(self, record: ArtifactRecord) -> Any:
+        try:
+            return read_value(record, self._store)
+        except (ArtifactCorruptedError, ArtifactGoneError):
+            # The next run makes it anew: its names and sizes alone, which a hit is judged by, do not tell.
+            self._stack.metadata_store.forget_result(record.producer)
+            raise
+
 
 def error_record(error: BaseException) -> ErrorRecord:
-    """What is kept of an exception: its traceback begins where the framework calls the user's code."""
+    """What is kept of an exception: its traceback begins with the user's code. A refusal of the framework's own has none."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    lines = traceback.format_exception(kind, error, _users_part(error.__traceback__))
-    return ErrorRecord(name, str(error), "".join(lines))
+    frames = _users_part(error.__traceback__)
+    if frames is None and not isinstance(error, ZenMLBaseException):
+        frames = error.__traceback__
+    return ErrorRecord(name, str(error), "".join(traceback.format_exception(kind, error, frames)))
 
 
-def _users_part(trace: TracebackType | None) -> TracebackType | None:
-    frames = trace
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+def _users_part(frames: TracebackType | None) -> TracebackType | None:
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
         frames = frames.tb_next
-    return frames or trace
+    return frames

@@ -112,6 +112,10 @@ class BaseMetadataStore(StackComponent):
     def find_results(self, digests: Collection[str], store: str) -> Mapping[str, CachedResult]:
         """The latest completed step run for each of these cache keys whose outputs lie in the artifact store with the root `store`."""
 
+    @abstractmethod
+    def forget_result(self, step_run_id: int) -> None:
+        """Do not give the outputs of this step run as a result again: they cannot be read any more. What is recorded of it stays."""
+
     # Reading.
 
     @abstractmethod

@@ -379,6 +379,12 @@ class SQLMetadataStore(BaseMetadataStore):
 
         return self._read(work, {})
 
+    def forget_result(self, step_run_id: int) -> None:
+        """Do not give the outputs of this step run as a result again."""
+        database = self._database
+        sql = database.sql
+        database.write(lambda tx: tx.run(sql.forget_result, {"step_run_id": step_run_id}))
+
     def _results(self, tx: Transaction, sources: Mapping[str, int], store: str) -> dict[str, CachedResult]:
         """The results of these step runs, by key; without those that lie in another artifact store."""
         outputs: dict[int, list[ArtifactRecord]] = {}

@@ -13,6 +13,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    null,
     or_,
     select,
     union_all,
@@ -170,10 +171,17 @@ recent_runs = select(
     _newest.where(runs.c.ended.is_not(None)).scalar_subquery(),
 )
 _ran = func.coalesce(step_runs.c.source_id, step_runs.c.id)
-successful_keys = select(step_runs.c.cache_key, _ran).where(
-    step_runs.c.run_id.in_(_b("runs", expanding=True)),
-    or_(step_runs.c.status == "completed", step_runs.c.status == "cached"),
+_origin = step_runs.alias("origin")
+successful_keys = (
+    select(step_runs.c.cache_key, _origin.c.id)
+    .join_from(step_runs, _origin, _origin.c.id == _ran)
+    .where(
+        step_runs.c.run_id.in_(_b("runs", expanding=True)),
+        or_(step_runs.c.status == "completed", step_runs.c.status == "cached"),
+        _origin.c.result_key.is_not(None),
+    )
 )
+forget_result = update(step_runs).where(_this_step).values(result_key=null())
 
 
 def results_of(count: int) -> Select[Any]:

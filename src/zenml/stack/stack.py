@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zenml.enums import StackComponentType
@@ -243,9 +244,10 @@ class Stack:
             component.prepare_pipeline_run()
 
     def cleanup_pipeline_run(self) -> None:
-        """Call the hook of every component."""
-        for component in self._components.values():
-            component.cleanup_pipeline_run()
+        """Call the hook of every component, also when that of another one raises; the last error is raised when all were called."""
+        with ExitStack() as hooks:
+            for component in reversed(self._components.values()):
+                hooks.callback(component.cleanup_pipeline_run)
 
     @property
     def step_hooks(self) -> list[StackComponent]:
