@@ -6,6 +6,7 @@ Exit code 0 when the step completed, 1 when it failed (how is recorded in the me
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--task", required=True, metavar="FILE", help="path or URL of the file that describes the attempt"
     )
+    # What is imported below may run a pipeline without `if __name__ == "__main__"`: it must not, again and again.
+    os.environ["ZENML_PREVENT_PIPELINE_EXECUTION"] = "true"
     document = read_document(parser.parse_args(arguments).task)
     deployment = Deployment.from_document(document["deployment"])
     root = Path(deployment.source_root)

@@ -78,6 +78,10 @@ class BasePipeline:
                 f"The pipeline '{type(self).__name__}' is abstract: it must implement `connect`."
             )
         self.name = self.NAME or type(self).__name__
+        if composition() is not None:
+            raise PipelineInterfaceError(
+                f"The pipeline '{self.name}' is used inside of another one's function: call steps there."
+            )
         self.enable_cache = self.ENABLE_CACHE
         self.required_integrations = self.REQUIRED_INTEGRATIONS
         self.dockerignore_file = self.DOCKERIGNORE_FILE
@@ -106,10 +110,6 @@ class BasePipeline:
         Raises:
             PipelineInterfaceError, StepInterfaceError: the pipeline cannot be put together so.
         """
-        if composition() is not None:
-            raise PipelineInterfaceError(
-                f"The pipeline '{self.name}' is used inside of another one's function: call steps there."
-            )
         composed = Composition(self.name, {id(step): name for name, step in self.steps.items()})
         with composing(composed):
             self.connect(**self._arguments)
@@ -170,9 +170,11 @@ class BasePipeline:
         """
         show_messages()
         if os.environ.get("ZENML_PREVENT_PIPELINE_EXECUTION", "").lower() in ("1", "y", "yes", "true"):
-            raise RunError(
-                f"The pipeline '{self.name}' is not run: ZENML_PREVENT_PIPELINE_EXECUTION is set. Unset it to run pipelines."
+            # For processes that import a program to get at its steps; they do not look at the result.
+            logger.warning(
+                "The pipeline `%s` is not run: ZENML_PREVENT_PIPELINE_EXECUTION is set.", self.name
             )
+            return None  # type: ignore[return-value]
         if step := running_step():
             raise RunError(
                 f"The step '{step.step_name}' cannot run the pipeline '{self.name}': a step does not start "
@@ -190,7 +192,7 @@ class BasePipeline:
         stack.prepare_pipeline_deployment(self, options)
         compiled = self._compile(
             stack,
-            run_name=check_name(run_name or _run_name(self.name), "run"),
+            run_name=check_name(_run_name(self.name) if run_name is None else run_name, "run"),
             runtime_configuration=_plain_options(options),
             enable_cache=cached,
             flavors=repository.registry.flavors(),
@@ -334,7 +336,7 @@ def pipeline(
         )
         namespace = {
             "connect": staticmethod(function),
-            "NAME": check_name(name or function.__name__, "pipeline"),
+            "NAME": check_name(function.__name__ if name is None else name, "pipeline"),
             "ENABLE_CACHE": enable_cache,
             "REQUIRED_INTEGRATIONS": tuple(required_integrations),
             "REQUIREMENTS": tuple(sorted(lines)),
