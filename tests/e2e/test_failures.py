@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,12 +13,12 @@ import pytest
 
 from zenml.container_registries import BaseContainerRegistry
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import ArtifactCorruptedError, RunError
+from zenml.exceptions import ArtifactCorruptedError, RunError, StoreError
 from zenml.orchestrators import LocalOrchestrator
 from zenml.pipelines import pipeline
 from zenml.repository import Repository
 from zenml.stack import Stack
-from zenml.steps import step
+from zenml.steps import Output, step
 
 
 class Broken(set[str]):
@@ -202,6 +204,70 @@ def test_exit_in_a_step_ends_the_run_and_is_no_success(
     assert statuses(run) == {"leave": "cancelled", "more": "skipped"}
     assert run.get_step("more").reason == "the run was cancelled"
     assert "Pipeline run `left` was cancelled" in caplog.text
+
+
+@pytest.fixture
+def file_size_limit() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def full_disk(free: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+@pytest.mark.usefixtures("file_size_limit")
+def test_a_value_that_finds_no_room_fails_its_step_alone() -> None:
+    @step(enable_cache=False)
+    def large() -> Output(note=str, data=bytes):
+        full_disk(free=10_000_000)
+        return "small", bytes(20_000_000)
+
+    @pipeline
+    def filling() -> None:
+        _, data = large()
+        measure(data)
+        more(work())
+
+    with pytest.raises(OSError, match="File too large"):
+        filling().run()
+    run = Repository().get_pipeline("filling").runs[-1]
+    assert statuses(run) == {
+        "large": "failed",
+        "work": "completed",
+        "measure": "skipped",
+        "more": "completed",
+    }
+    assert run.get_step("large").outputs == {}
+
+
+@step
+def measure(data: bytes) -> int:
+    return len(data)
+
+
+@pytest.mark.usefixtures("file_size_limit")
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_is_told_also_when_there_is_no_room_to_record_it(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    @step
+    def last_words() -> int:
+        full_disk(free=1000)
+        raise error("last words")
+
+    @pipeline
+    def ending() -> None:
+        more(last_words())
+
+    expected = StoreError if error is ValueError else error
+    with pytest.raises(expected, match="last words") as caught:
+        ending().run()
+    if expected is StoreError:
+        assert "Is there room left on the disk" in str(caught.value)
+        assert "The step 'last_words' had failed: ValueError: last words" in str(caught.value)
+    assert "is not recorded: The metadata store 'default'" in caplog.text
 
 
 def test_a_refusal_of_the_framework_is_recorded_without_its_own_frames() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,9 +15,9 @@ from zenml.engine.cleanup import Cleanup
 from zenml.engine.observer import ended, present_observer
 from zenml.engine.operators import StepOperatorExecutor
 from zenml.engine.owner import this_process
-from zenml.engine.runner import Runner, error_record
+from zenml.engine.runner import LEASE, Runner, error_record
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import RunError
+from zenml.exceptions import RunError, StoreError
 from zenml.materializers.values import check_present
 from zenml.model.json import canonical
 from zenml.model.runs import CacheHit, RunDraft, StepDraft, StepTask
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from zenml.stack import Stack
     from zenml.steps import BaseStep
 
-LEASE = 60.0
-"""Seconds for which a process may be silent before a reader on another host takes it for dead."""
+logger = logging.getLogger("zenml.run")
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,12 @@ def execute(deployment: Deployment, steps: Mapping[str, BaseStep], stack: Stack)
             run.control()
     except BaseException as error:
         status = ExecutionStatus.FAILED if isinstance(error, Exception) else ExecutionStatus.CANCELLED
-        run.abandon(f"the run {ended(status)}")
-        stack.metadata_store.finish_run(registration.run_id, status, error_record(error))
+        try:
+            run.abandon(f"the run {ended(status)}")
+            stack.metadata_store.finish_run(registration.run_id, status, error_record(error))
+        except StoreError as failure:
+            # What ended the run is raised, not that its end could not be recorded: a reader will find it crashed.
+            logger.warning("The end of the run `%s` is not recorded: %s", deployment.run_name, failure)
         observer.run_finished(status, time.perf_counter() - started)
         if isinstance(error, SystemExit) and not error.code:
             # Whoever waits for this process must not take it for a success.

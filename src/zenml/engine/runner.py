@@ -6,7 +6,6 @@ import contextlib
 import time
 import traceback
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from zenml.context import RunningStep, running
 from zenml.engine.cleanup import Cleanup
 from zenml.engine.owner import this_process
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import ArtifactCorruptedError, ArtifactGoneError, ZenMLBaseException
+from zenml.exceptions import ArtifactCorruptedError, ArtifactGoneError, StoreError, ZenMLBaseException
 from zenml.io.filesystem import mounted
 from zenml.materializers.values import artifact_of, read_value, write_value
 from zenml.model.runs import ErrorRecord, StepOutcome
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from zenml.steps import BaseStep
 
 LEASE = 60.0
+"""Seconds for which a process may be silent before a reader on another host takes it for dead."""
+
 _OURS = (str(Path(__file__).resolve().parent.parent), contextlib.__file__)
 
 
@@ -66,10 +67,15 @@ class Runner:
             artifacts = metadata_store.complete_attempt(claim, written)
         except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
             record = error_record(error)
-            metadata_store.fail_attempt(claim, record)
+            try:
+                metadata_store.fail_attempt(claim, record)
+            except StoreError as failure:
+                failure.message += f" The step '{task.step}' had failed: {record.type}: {record.message}"
+                raise
             return StepOutcome(task, ExecutionStatus.FAILED, error=record, exception=error)
         except BaseException as error:
-            metadata_store.fail_attempt(claim, error_record(error), status=ExecutionStatus.CANCELLED)
+            with contextlib.suppress(StoreError):  # what stops the process goes on
+                metadata_store.fail_attempt(claim, error_record(error), status=ExecutionStatus.CANCELLED)
             raise
         return StepOutcome(task, ExecutionStatus.COMPLETED, artifacts)
 
@@ -79,7 +85,7 @@ class Runner:
             f"{self._prefix}/{spec.name}.{claim.number}"  # one folder: making one costs more than all of this
         )
         uris = {output.name: f"{prefix}/{output.name}" for output in spec.outputs}
-        with ExitStack() as scope:
+        with contextlib.ExitStack() as scope:
             scope.enter_context(running(RunningStep(self._deployment, task, self._stack, uris)))
             scope.enter_context(mounted(self._store.path, self._store))
             for component in self._hooks:

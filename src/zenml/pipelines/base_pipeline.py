@@ -78,10 +78,7 @@ class BasePipeline:
                 f"The pipeline '{type(self).__name__}' is abstract: it must implement `connect`."
             )
         self.name = self.NAME or type(self).__name__
-        if composition() is not None:
-            raise PipelineInterfaceError(
-                f"The pipeline '{self.name}' is used inside of another one's function: call steps there."
-            )
+        self._refuse_inside()
         self.enable_cache = self.ENABLE_CACHE
         self.required_integrations = self.REQUIRED_INTEGRATIONS
         self.dockerignore_file = self.DOCKERIGNORE_FILE
@@ -110,6 +107,7 @@ class BasePipeline:
         Raises:
             PipelineInterfaceError, StepInterfaceError: the pipeline cannot be put together so.
         """
+        self._refuse_inside()
         composed = Composition(self.name, {id(step): name for name, step in self.steps.items()})
         with composing(composed):
             self.connect(**self._arguments)
@@ -201,6 +199,12 @@ class BasePipeline:
         self._check_operators(stack, compiled)
         logger.info("Using stack `%s` to run pipeline `%s`...", stack.name, self.name)
         return _execute(compiled, stack)
+
+    def _refuse_inside(self) -> None:
+        if composition() is not None:
+            raise PipelineInterfaceError(
+                f"The pipeline '{self.name}' is used inside of another one's function: call steps there."
+            )
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         parameters = dict(inspect.signature(self.connect).parameters)

@@ -43,9 +43,15 @@ class _StepType(ABCMeta):
         named = {name: value for name, value in kwargs.items() if not isinstance(value, BaseStepConfig)}
         return pipeline.add(step, given, named)
 
-    def after(cls, *others: Before) -> None:
-        """In a pipeline's function: every use of this step waits for `others`."""
-        present("after").order(cls, others)  # type: ignore[arg-type]  # found by its class
+    @property
+    def after(cls) -> Callable[..., None]:
+        """In a pipeline's function, `some_step.after(...)`: every use of this step waits for those."""
+
+        # A property, because Python prefers it to the method that instances have.
+        def order(*others: Before) -> None:
+            present("after").order(cls, others)  # type: ignore[arg-type]  # found by its class
+
+        return order
 
 
 class BaseStep(metaclass=_StepType):
@@ -374,7 +380,7 @@ def step(
             )
         namespace = {
             "entrypoint": staticmethod(function),
-            "NAME": check_name(name or function.__name__, "step"),
+            "NAME": check_name(function.__name__ if name is None else name, "step"),
             "ENABLE_CACHE": enable_cache,
             "OUTPUT_TYPES": dict(output_types or {}),
             "STEP_OPERATOR": step_operator or custom_step_operator,

@@ -196,10 +196,16 @@ def test_a_pipeline_is_no_step() -> None:
     def inner() -> None:
         number()
 
+    made = inner()
+
     def outer() -> None:
         inner()
 
-    assert "'inner' is used inside of another one's function" in refusal(outer, PipelineInterfaceError)
+    def running() -> None:
+        made.run()
+
+    for function in (outer, running):
+        assert "'inner' is used inside of another one's function" in refusal(function, PipelineInterfaceError)
 
 
 def test_state_never_leaks_into_classes(tmp_path: Path) -> None:
