@@ -24,6 +24,7 @@ from zenml.exceptions import (
     PipelineInterfaceError,
     RunError,
     StackValidationError,
+    StepInterfaceError,
     UnreadableFileError,
     nearest,
 )
@@ -251,6 +252,14 @@ class BasePipeline:
                     f"Step '{spec.name}' requires custom step operator '{spec.step_operator}' which is not configured in the active stack. "
                     f"Available step operators: {', '.join(sorted(present)) or 'none'}."
                 )
+            class_ = type(compiled.steps[spec.name])
+            file = getattr(sys.modules.get(class_.__module__), "__file__", None)
+            in_a_file = file is not None and Path(file).is_file()  # standard input has a name, too
+            if spec.step_operator and (not in_a_file or "<locals>" in class_.__qualname__):
+                raise StepInterfaceError(
+                    f"The step '{spec.name}' cannot be executed by the step operator '{spec.step_operator}': it is defined inside of a "
+                    "function or in no file, where another process cannot import it from. Define it at the top of a module."
+                )
 
     def _compile(
         self, stack: Stack, *, flavors: Iterable[Any], root: Path | None, **arguments: Any
@@ -384,11 +393,9 @@ def _apply_step(path: Path, settings: StepSettings, invocation: Invocation, *, o
                 "or let the file win with overwrite_step_parameters=True."
             )
         invocation.parameters[name] = from_text(value, types[name])
-    if settings.enable_cache is not None or settings.materializers:
-        # For this run alone: the step may be part of other pipelines.
-        invocation.step = step.copy()
-        if settings.enable_cache is not None:
-            invocation.step.enable_cache = settings.enable_cache
+    if settings.enable_cache is not None:
+        invocation.step = step.copy()  # it may be part of other pipelines
+        invocation.step.enable_cache = settings.enable_cache
 
 
 def _requirement_lines(given: str | Path | Sequence[str] | None) -> set[str]:

@@ -151,7 +151,12 @@ def _is_subclass(produced: Any, expected: Any) -> bool:
 
 def _is_instance(value: Any, expected: Any) -> bool:
     try:
-        return isinstance(value, _WIDER.get(expected, expected))
+        # A notebook's cell that is executed again makes a new class of the same name: values of the old one are still what is meant.
+        return isinstance(value, _WIDER.get(expected, expected)) or any(
+            (class_.__module__, class_.__qualname__) == ("__main__", getattr(expected, "__qualname__", None))
+            for class_ in type(value).__mro__
+            if getattr(expected, "__module__", None) == "__main__"
+        )
     except TypeError:
         return True
 
