@@ -270,6 +270,27 @@ def test_an_error_is_told_also_when_there_is_no_room_to_record_it(
     assert "is not recorded: The metadata store 'default'" in caplog.text
 
 
+def test_an_exception_that_cannot_be_shown_is_recorded_all_the_same() -> None:
+    class SpeechlessError(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    @step
+    def fall_silent() -> int:
+        raise SpeechlessError
+
+    @pipeline
+    def silent() -> None:
+        fall_silent()
+        more(work())
+
+    with pytest.raises(SpeechlessError):
+        silent().run()
+    run = Repository().get_pipeline("silent").runs[-1]
+    assert statuses(run) == {"fall_silent": "failed", "work": "completed", "more": "completed"}
+    assert run.get_step("fall_silent").error.message == "(its text cannot be had: ValueError)"
+
+
 def test_a_refusal_of_the_framework_is_recorded_without_its_own_frames() -> None:
     @step
     def liar() -> int:

@@ -129,7 +129,11 @@ def error_record(error: BaseException) -> ErrorRecord:
     frames = _users_part(error.__traceback__)
     if frames is None and not isinstance(error, ZenMLBaseException):
         frames = error.__traceback__
-    return ErrorRecord(name, str(error), "".join(traceback.format_exception(kind, error, frames)))
+    try:
+        message = str(error)
+    except Exception as failure:  # noqa: BLE001  a class of the user's own
+        message = f"(its text cannot be had: {type(failure).__name__})"
+    return ErrorRecord(name, message, "".join(traceback.format_exception(kind, error, frames)))
 
 
 def _users_part(frames: TracebackType | None) -> TracebackType | None:

@@ -59,6 +59,7 @@ class Signature:
             StepInterfaceError: an annotation is missing or cannot be resolved, or the arguments do not make a step.
         """
         where = _where(name, function)
+        _refuse_what_does_not_return(function, where)
         annotations = _annotations(function, where, local_names)
         arguments: dict[str, Argument] = {}
         config: tuple[str, type[BaseStepConfig]] | None = None
@@ -103,6 +104,17 @@ class Signature:
                 f"{where} has the name {both[0]!r} twice: for something that it takes and for an output."
             )
         return cls(arguments, outputs, config, context)
+
+
+def _refuse_what_does_not_return(function: Callable[..., Any], where: str) -> None:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise StepInterfaceError(
+            f"{where} is asynchronous: write it as a plain function that calls `asyncio.run(...)`."
+        )
+    if inspect.isgeneratorfunction(function):
+        raise StepInterfaceError(
+            f"{where} yields its values: collect them, in a list for instance, and return that."
+        )
 
 
 def _outputs(annotation: Any) -> dict[str, Any]:

@@ -156,6 +156,19 @@ def test_arguments_must_have_names() -> None:
         def bad(*values: int) -> int: ...
 
 
+def test_a_step_is_called_and_returns() -> None:
+    async def waiting() -> int:
+        return 1
+
+    def yielding() -> Any:
+        yield 1
+
+    with pytest.raises(StepInterfaceError, match=r"'waiting' .* is asynchronous: .*asyncio.run"):
+        step(waiting)
+    with pytest.raises(StepInterfaceError, match=r"'yielding' .* yields its values: collect them"):
+        step(yielding)
+
+
 def test_one_configuration_and_one_context() -> None:
     with pytest.raises(StepInterfaceError, match="two configurations, 'a' and 'b'"):
 
