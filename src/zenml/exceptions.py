@@ -72,6 +72,12 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     return f" Known: {shown}{', ...' if len(known) > 10 else ''}."  # noqa: PLR2004 - ten fit on a line
 
 
+def sentence(text: object) -> str:
+    """`text`, ended: another sentence can follow."""
+    shown = str(text)
+    return shown if shown.endswith((".", "?", "!")) else f"{shown}."
+
+
 class DoesNotExistException(ZenMLBaseException, KeyError):
     """A name that nothing has."""
 

@@ -13,6 +13,7 @@ from zenml.exceptions import (
     ForbiddenRepositoryAccessError,
     StackComponentExistsError,
     StackComponentInterfaceError,
+    sentence,
 )
 from zenml.profiles import active
 from zenml.profiles.profiles import get_profile, open_registry
@@ -289,7 +290,7 @@ class Repository:
                 else "there is no repository here"
             )
             raise StackComponentInterfaceError(
-                f"The flavor {source!r} cannot be imported: {error}. Custom flavors are imported relative to the root of the "
+                f"The flavor {source!r} cannot be imported: {sentence(error)} Custom flavors are imported relative to the root of the "
                 f"repository: {where}."
             ) from error
         check_flavor_class(class_, source)

@@ -219,9 +219,15 @@ def test_explain(quiet: Zenml, type_: str) -> None:
             "pth: the flavor 'local' has no such field. Did you mean 'path'?",
         ),
         ("alerter describe", "No alerter in active stack 'default': give the NAME of one."),
-        ("alerter flavor delete email -y", "Alerter flavor 'email' does not exist."),
+        (
+            "alerter flavor delete email -y",
+            "The alerter flavor 'email' is built in: only flavors of your own can be deleted.",
+        ),
         ("alerter flavor delete bel -y", "Alerter flavor 'bel' does not exist. Did you mean 'bell'?"),
-        ("alerter flavor register flavors.Bell", "Alerter flavor 'bell' already exists"),
+        (
+            "alerter flavor register flavors.Bell",
+            "The alerter flavor 'bell' is registered already, as 'flavors.Bell'",
+        ),
         (
             "alerter flavor register flavors.Local",
             "The alerter flavor 'email' is built in: give your class another FLAVOR.",
@@ -310,3 +316,69 @@ def test_a_secret_in_clear_is_moved_into_the_secrets_manager(bell: Zenml, home: 
     ]
     assert kept == []
     assert "s3cret" in bell("secret", "get", "door_alerter").stdout
+
+
+def test_mend_a_component_whose_flavor_has_changed(bell: Zenml) -> None:
+    bell("alerter", "register", "door", "-f", "bell", '--to=["ann"]', "--rings=9")
+    before = configuration(bell, "door")
+    source = Path("flavors.py").read_text()
+    Path("flavors.py").write_text(source.replace("rings: int = 3", "volume: int"))
+    with own_imports():
+        refused = bell("alerter", "up", "door")
+    assert refused.stderr == (
+        "Error: The alerter 'door' of flavor 'bell' cannot be configured so:\n"
+        "  volume: is required, but it is not given.\n"
+        "  rings: the flavor 'bell' has no such field. Known: 'api_key', 'options', 'to', 'volume'.\n"
+        "Drop what its flavor no longer has with `zenml alerter remove-attribute door --rings`.\n"
+        "Set what its flavor has come to require with `zenml alerter update door --volume=...`.\n"
+    )
+    assert configuration(bell, "door") == before
+    with own_imports():
+        refused = bell("alerter", "update", "door", "--volume=5")
+        assert "drop them first with `zenml alerter remove-attribute door --rings`." in refused.stderr
+        assert bell("alerter", "remove-attribute", "door", "--rings").exit_code == 0
+        assert bell("alerter", "update", "door", "--volume=5").exit_code == 0
+    assert configuration(bell, "door") == {"to": ["ann"], "options": {}, "volume": 5}
+
+
+def test_ask_for_the_required_fields(quiet: Zenml, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("alerter", "register", "mail", "-f", "email", "--host=mail.example.org", "-i")
+    refused = quiet(*command)
+    assert refused.exit_code == 2
+    assert "sender: there is no terminal to answer on: give --sender=VALUE." in refused.stderr
+    monkeypatch.setattr("zenml.cli.terminal.has_keyboard", lambda: True)
+    registered = quiet(*command, input="me@example.org\nyou@example.org\n")
+    assert "sender: " in registered.stdout
+    assert "host: " not in registered.stdout
+    assert configuration(quiet, "mail")["recipients"] == ["you@example.org"]
+    empty = quiet("alerter", "register", "post", "-f", "email", "-i", input="\n\n\n")
+    assert "  sender: is required, but it is not given." in empty.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("delete bel", "Alerter flavor 'bel' does not exist. Did you mean 'bell'?"),
+        (
+            "register flavors.Bel",
+            "the module 'flavors' has no 'Bel'. Did you mean 'Bell'? Custom flavors are",
+        ),
+    ],
+)
+def test_mistakes_with_flavors(bell: Zenml, command: str, message: str) -> None:
+    with own_imports():
+        refused = bell("alerter", "flavor", *command.split())
+    assert refused.exit_code == 1
+    assert message in refused.stderr
+
+
+def test_a_flavor_without_what_its_base_declares(quiet: Zenml) -> None:
+    Path("stores.py").write_text(
+        "from zenml.artifact_stores import BaseArtifactStore\n\n\nclass Store(BaseArtifactStore):\n    FLAVOR = 'mine'\n"
+    )
+    with own_imports():
+        refused = quiet("artifact-store", "flavor", "register", "stores.Store")
+    assert refused.stderr == (
+        "Error: 'stores.Store' must set what zenml.artifact_stores.BaseArtifactStore declares as a class variable: "
+        "SUPPORTED_SCHEMES.\n"
+    )

@@ -1,8 +1,11 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Zenml
+from zenml.config.global_config import GlobalConfiguration
 
 HEADER = "Running with active profile: 'default' (local)\n"
 
@@ -189,3 +192,30 @@ def test_status(quiet: Zenml, home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert status.stderr.startswith(
         "The active stack 'gone', set by the environment variable ZENML_ACTIVATED_STACK, does not exist"
     )
+
+
+def test_init_with_a_dangling_profile_says_so(zenml: Zenml, home: Path) -> None:
+    zenml("profile", "list")
+    file = GlobalConfiguration().file
+    file.write_text(file.read_text().replace("activated_profile: default", "activated_profile: gone"))
+    made = zenml("init")
+    assert made.exit_code == 0
+    assert "initialized to 'gone' and no local active stack was set." in " ".join(made.stdout.split())
+    assert "The active profile 'gone', set by" in made.stderr
+
+
+def test_init_that_fails_leaves_no_repository(
+    quiet: Zenml, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        refused = quiet("init", "--path", folder)
+    assert refused.exit_code == 1
+    assert "config.yaml' cannot be written: No space left on device." in refused.stderr
+    assert not (folder / ".zen").exists()
+    assert quiet("init", "--path", folder).exit_code == 0

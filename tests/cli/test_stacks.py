@@ -195,3 +195,15 @@ def test_up_and_down(quiet: Zenml) -> None:
         quiet("stack", "down", "--force").stdout
         == f"{HEADER}Deprovisioning resources for active stack 'default'.\n"
     )
+
+
+def test_import_what_is_no_export(quiet: Zenml) -> None:
+    missing = quiet("stack", "import", "team")
+    assert (missing.exit_code, missing.stderr) == (
+        1,
+        "Error: There is no file 'team.yaml': give the FILENAME that `zenml stack export` wrote.\n",
+    )
+    Path("team.yaml").write_bytes(b"name: team\n\xff\n")
+    garbage = quiet("stack", "import", "team")
+    assert garbage.exit_code == 1
+    assert "team.yaml, line 2: this is no UTF-8 text." in garbage.stderr

@@ -333,7 +333,11 @@ def test_a_custom_flavor_is_found_from_the_root_of_the_repository(repo, tmp_path
     )
     assert repo.get_flavor("custom", T.ARTIFACT_STORE).__name__ == "MyCustomArtifactStore"
     for source, error, message in [
-        ("path.to.MyCustomArtifactStore", EntityExistsError, "Artifact store flavor 'custom' already exists"),
+        (
+            "path.to.MyCustomArtifactStore",
+            EntityExistsError,
+            "The artifact store flavor 'custom' is registered already",
+        ),
         (
             "path.to.MyCustomArtifacStore",
             StackComponentInterfaceError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,9 +39,15 @@ def component_group(type_: StackComponentType) -> ComponentGroup:
 @_commands.command(cls=FieldsCommand)
 @click.argument("name")
 @click.option("-f", "--flavor", required=True, help="Which implementation it is: see `flavor list`.")
+@click.option("-i", "--interactive", is_flag=True, help="Ask for the required fields that are not given.")
 @pass_type
-def register(
-    terminal: Terminal, type_: StackComponentType, name: str, flavor: str, fields: dict[str, str]
+def register(  # noqa: PLR0917 - click passes all but the first two by name
+    terminal: Terminal,
+    type_: StackComponentType,
+    name: str,
+    flavor: str,
+    interactive: bool,
+    fields: dict[str, str],
 ) -> None:
     """Register a new component.
 
@@ -50,6 +57,8 @@ def register(
     """
     repository = Session.open(terminal).repository
     class_ = repository.get_flavor(flavor, type_)
+    if interactive:
+        fields |= _asked(terminal, class_, fields)
     repository.register_stack_component(class_(name=name, **_parsed(class_, fields)))
     terminal.say(f"Successfully registered {type_.display} `{name}`.")
 
@@ -119,11 +128,18 @@ def update(terminal: Terminal, type_: StackComponentType, name: str | None, fiel
         raise click.UsageError("Nothing to update: give at least one --field=value.")
     _refuse_mandatory(fields)
     session = Session.open(terminal)
-    repository = session.repository
-    component = repository.get_stack_component(type_, session.component(type_, name).name)
-    changed = component.updated(_parsed(type(component), fields))
-    repository.update_stack_component(component.name, type_, changed)
-    terminal.say(f"Successfully updated {type_.display} `{component.name}`.")
+    record = session.component(type_, name)
+    class_ = session.repository.get_flavor(record.flavor, type_)
+    if gone := [f"--{field}" for field in record.configuration if field not in class_.model_fields]:
+        raise ConfigurationError(
+            f"The {type_.display} '{record.name}' has fields that its flavor no longer knows: drop them first with "
+            f"`zenml {dashed(type_.value)} remove-attribute {record.name} {' '.join(gone)}`."
+        )
+    changed = class_(
+        name=record.name, uuid=record.uuid, **{**record.configuration, **_parsed(class_, fields)}
+    )
+    session.repository.update_stack_component(record.name, type_, changed)
+    terminal.say(f"Successfully updated {type_.display} `{record.name}`.")
 
 
 @_commands.command("remove-attribute", cls=FieldNamesCommand)
@@ -132,24 +148,31 @@ def update(terminal: Terminal, type_: StackComponentType, name: str | None, fiel
 def remove_attribute(
     terminal: Terminal, type_: StackComponentType, name: str, fields: dict[str, str]
 ) -> None:
-    """Set optional fields back to their defaults. Each is given as --field."""
+    """Set optional fields back to their defaults. Each is given as --field.
+
+    A field that the component has, but its flavor no longer knows, is dropped.
+    """
     if not fields:
         raise click.UsageError("Nothing to remove: give at least one --field.")
     _refuse_mandatory(fields)
     session = Session.open(terminal)
     record = session.registry.component(type_, name)
     class_ = session.repository.get_flavor(record.flavor, type_)
+    known = fields.keys() & class_.model_fields.keys()
     for field in fields:
-        known = set(class_.model_fields) - {"name", "uuid"}
-        if field not in known:
+        if field not in known and field not in record.configuration:
             raise ConfigurationError(
-                f"The flavor '{record.flavor}' has no field '{field}'.{nearest(field, known)}"
+                f"The flavor '{record.flavor}' has no field '{field}'."
+                f"{nearest(field, set(class_.model_fields) - {'name', 'uuid'})}"
             )
-        if class_.model_fields[field].is_required():
+        if field in known and class_.model_fields[field].is_required():
             raise ConfigurationError(f"The field '{field}' is required: change it with `update` instead.")
     rest = {field: value for field, value in record.configuration.items() if field not in fields}
-    changed = class_.from_record(replace(record, configuration=rest))
-    session.repository.update_stack_component(name, type_, changed)
+    changed = replace(record, configuration=rest)
+    if known:
+        session.repository.update_stack_component(name, type_, class_.from_record(changed))
+    else:  # the rest need not fit the changed flavor yet
+        session.registry.update_component(type_, name, changed)
     terminal.say(f"Successfully updated {type_.display} `{name}`.")
 
 
@@ -258,6 +281,17 @@ def explain(terminal: Terminal, type_: StackComponentType) -> None:
     package = import_module(f"zenml.{type_.plural}")
     base = getattr(package, f"Base{type_.display.title().replace(' ', '')}")
     terminal.page(f"{getdoc(package)}\n\n{base.__name__}: {getdoc(base)}")
+
+
+def _asked(terminal: Terminal, class_: type[StackComponent], given: Mapping[str, str]) -> dict[str, str]:
+    """What the user answers for each required field that is not given; an empty answer leaves it out."""
+    secret = class_.secret_fields()
+    answers = {
+        field: terminal.ask(field, flag=f"--{field}", hide=field in secret)
+        for field, info in class_.model_fields.items()
+        if info.is_required() and field not in ("name", *given)
+    }
+    return {field: answer for field, answer in answers.items() if answer}
 
 
 def _parsed(class_: type[StackComponent], fields: dict[str, str]) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def register(terminal: Terminal, type_: StackComponentType, source: str) -> None
 def delete(terminal: Terminal, type_: StackComponentType, name: str, yes: bool) -> None:
     """Forget a flavor of your own that no component is of."""
     registry = Session.open(terminal).registry
+    registry.own_flavor(type_, name)
     question = f"This will delete the {type_.display} flavor '{name}'. Are you sure you want to proceed?"
     if not terminal.confirm(question, yes=yes):
         terminal.say("Deletion canceled.")

@@ -100,7 +100,9 @@ class LazyGroup(Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise click.ClickException(str(error)) from error
+            if error.filename is None or error.strerror is None:
+                raise click.ClickException(str(error)) from error
+            raise click.ClickException(f"{str(error.filename)!r}: {error.strerror}.") from error
         except (KeyboardInterrupt, click.Abort):
             click.echo("\nAborted!", err=True)
             ctx.exit(INTERRUPTED)

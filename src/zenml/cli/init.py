@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from zenml.cli.terminal import Terminal, pass_terminal
-from zenml.profiles.active import initialize_repository
+from zenml.exceptions import ZenMLBaseException
+from zenml.profiles.active import active_profile, check_stack, initialize_repository, resolve
 
 
 @click.command()
@@ -25,9 +26,18 @@ def init(terminal: Terminal, path: Path | None) -> None:
     root = (path or Path.cwd()).resolve()
     configuration = initialize_repository(root)
     terminal.say(f"ZenML repository initialized at {root}.")
-    terminal.paragraph(
-        f"The local active profile was initialized to '{configuration.active_profile_name}' and the local active stack to "
-        f"'{configuration.active_stack_name}'. This local configuration will only take effect when you're running ZenML from the "
-        "initialized repository root, or from a subdirectory. For more information on profile and stack configuration, please "
-        "visit https://docs.zenml.io."
+    stack = (
+        f"the local active stack to '{configuration.active_stack_name}'"
+        if configuration.active_stack_name
+        else "no local active stack was set"
     )
+    terminal.paragraph(
+        f"The local active profile was initialized to '{configuration.active_profile_name}' and {stack}. This local "
+        "configuration will only take effect when you're running ZenML from the initialized repository root, or from a "
+        "subdirectory. For more information on profile and stack configuration, please visit https://docs.zenml.io."
+    )
+    active = resolve(root=root, profile_must_exist=False)
+    try:
+        check_stack(active, active_profile(active))
+    except ZenMLBaseException as error:  # the repository is made all the same: `set` mends it
+        terminal.warn(str(error))

@@ -152,7 +152,7 @@ def _asked(terminal: Terminal, keys: list[str], *, free: bool) -> dict[str, str]
     """What the user answers for each of `keys`, and for others until an empty one where `free`."""
     answers = {}
     for key in keys:
-        if answer := terminal.ask(key, hide=True):
+        if answer := terminal.ask(key, flag=f"--{key}", hide=True):
             answers[key] = answer
     while free and (key := terminal.ask("Key (empty to end)")):
         answers[key] = terminal.ask(f"Value of {key}", hide=True)

@@ -269,15 +269,20 @@ def import_(terminal: Terminal, name: str, filename: Path | None, on_conflict: A
     The file is STACK_NAME.yaml unless FILENAME is given. Instead of a name and a file, the file alone will do: the stack then
     has the name that is written in it. What the components need need not be installed.
     """
+    from zenml.storage.files import read_text
     from zenml.storage.yaml import load
 
     stack_name: str | None = name
     if filename is None:
         filename = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
         stack_name = None if filename.name == name else name
-    document = load(filename.read_text(encoding="utf-8"), filename)
+    text = read_text(filename)
+    if text is None:
+        raise DoesNotExistException(
+            f"There is no file '{filename}': give the FILENAME that `zenml stack export` wrote."
+        )
     session = Session.open(terminal)
-    imported = session.registry.import_stack(document, stack_name, on_conflict or "error")
+    imported = session.registry.import_stack(load(text, filename), stack_name, on_conflict or "error")
     terminal.say(f"Imported stack '{imported.stack.name}' from file '{filename}'.")
     if imported.requirements:
         quoted = " ".join(f"'{requirement}'" for requirement in imported.requirements)

@@ -76,14 +76,14 @@ class Terminal:
             raise click.UsageError(f"{question} There is no terminal to answer on: give --yes.")
         return click.confirm(question)
 
-    def ask(self, question: str, *, hide: bool = False) -> str:
-        """What the user answers, possibly nothing; not shown with `hide`.
+    def ask(self, question: str, *, flag: str = "--KEY", hide: bool = False) -> str:
+        """What the user answers, possibly nothing; not shown with `hide`. `flag` is the option that makes it needless.
 
         Raises:
             click.UsageError: there is no terminal to answer on.
         """
         if not has_keyboard():
-            raise click.UsageError(f"{question}: there is no terminal to answer on: give it as an option.")
+            raise click.UsageError(f"{question}: there is no terminal to answer on: give {flag}=VALUE.")
         answer: str = click.prompt(question, default="", show_default=False, hide_input=hide)
         return answer
 

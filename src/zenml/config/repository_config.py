@@ -62,11 +62,15 @@ def create(root: Path, configuration: RepositoryConfiguration) -> None:
     if not root.is_dir():
         raise StoreError(f"'{root}' is no folder: make it first.")
     make_folder(folder)
-    with change(root) as data:
-        data.update(
-            active_profile_name=configuration.active_profile_name,
-            active_stack_name=configuration.active_stack_name,
-        )
+    try:
+        with change(root) as data:
+            data.update(
+                active_profile_name=configuration.active_profile_name,
+                active_stack_name=configuration.active_stack_name,
+            )
+    except StoreError:
+        folder.rmdir()  # without its file, the folder would make this a repository
+        raise
 
 
 def file_of(root: Path) -> Path:

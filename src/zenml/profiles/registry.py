@@ -202,22 +202,32 @@ class Registry:
 
     def register_flavor(self, flavor: FlavorRecord) -> None:
         """Keep a custom flavor. Raises EntityExistsError if its name is taken, also by a built-in one or an integration's."""
-        from zenml.stack.flavors import all_flavors  # loads the integrations' manifests
-
         check_name(flavor.name, "flavor")
-        for known in all_flavors(flavor.type):
-            if known.name == flavor.name:
-                owner = f"of the integration '{known.integration}'" if known.integration else "built in"
-                raise EntityExistsError(
-                    f"The {flavor.type.display} flavor '{flavor.name}' is {owner}: give your class another FLAVOR."
-                )
+        what = f"The {flavor.type.display} flavor '{flavor.name}'"
+        if owner := _owner(flavor.type, flavor.name):
+            raise EntityExistsError(f"{what} is {owner}: give your class another FLAVOR.")
         with self._write() as records:
+            if existing := records.flavors.find(flavor.key):
+                raise EntityExistsError(
+                    f"{what} is registered already, as {existing.source!r}: give your class another FLAVOR, or delete that one with "
+                    f"`zenml {flavor.type.value.replace('_', '-')} flavor delete {flavor.name}`."
+                )
             records.flavors.add(flavor)
+
+    def own_flavor(self, type_: StackComponentType, name: str) -> FlavorRecord:
+        """The custom flavor of that type and name. Raises ConfigurationError if that name is a built-in one's or an integration's."""
+        if owner := _owner(type_, name):
+            raise ConfigurationError(
+                f"The {type_.display} flavor '{name}' is {owner}: only flavors of your own can be deleted."
+            )
+        with self._read() as records:
+            return records.flavors.get(f"{type_.value}/{name}")
 
     def deregister_flavor(self, type_: StackComponentType, name: str) -> FlavorRecord:
         """Forget a custom flavor. Raises InUseError, which names the components that are of it."""
+        key = self.own_flavor(type_, name).key
         with self._write() as records:
-            removed = records.flavors.remove(f"{type_.value}/{name}")
+            removed = records.flavors.remove(key)
             if users := [f"'{c.name}'" for c in records.components.within(type_.value) if c.flavor == name]:
                 raise InUseError(
                     f"The {type_.display} flavor '{name}' is used by the {_plural('component', users)} {', '.join(users)}: "
@@ -438,6 +448,16 @@ class _Records:
             if _same(existing, renamed):
                 return renamed
             number += 1
+
+
+def _owner(type_: StackComponentType, flavor: str) -> str | None:
+    """Whose flavor it is, for a sentence; None unless it comes with the framework or an integration."""
+    from zenml.stack.flavors import all_flavors  # loads the integrations' manifests
+
+    for known in all_flavors(type_):
+        if known.name == flavor:
+            return f"of the integration '{known.integration}'" if known.integration else "built in"
+    return None
 
 
 def _same(one: ComponentRecord, other: ComponentRecord) -> bool:

@@ -274,8 +274,40 @@ class StackComponent(BaseModel, ABC):
 
     @classmethod
     def from_record(cls, record: ComponentRecord) -> Self:
-        """The component of that record. Raises ConfigurationError if its fields are not those of this class."""
-        return cls(name=record.name, uuid=record.uuid, **record.configuration)
+        """The component of that record.
+
+        Raises:
+            ConfigurationError: its fields are not those of this class; the message says how to mend it.
+        """
+        try:
+            return cls(name=record.name, uuid=record.uuid, **record.configuration)
+        except ConfigurationError as error:
+            command = f"zenml {record.type.value.replace('_', '-')}"
+            unknown = [field for field in record.configuration if field not in cls.model_fields]
+            missing = [
+                field
+                for field, info in cls.model_fields.items()
+                if info.is_required() and field not in ("name", *record.configuration)
+            ]
+            mend = (
+                [
+                    f"\nDrop what its flavor no longer has with `{command} remove-attribute {record.name}"
+                    + "".join(f" --{field}" for field in unknown)
+                    + "`."
+                ]
+                if unknown
+                else []
+            )
+            mend += (
+                [
+                    f"\nSet what its flavor has come to require with `{command} update {record.name}"
+                    + "".join(f" --{field}=..." for field in missing)
+                    + "`."
+                ]
+                if missing
+                else []
+            )
+            raise ConfigurationError(f"{error}{''.join(mend)}") from None
 
     def updated(self, changes: Mapping[str, Any]) -> Self:
         """A component with some fields changed, of the same uuid, validated anew."""

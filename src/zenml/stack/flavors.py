@@ -16,6 +16,7 @@ from zenml.exceptions import (
     MissingPackageError,
     StackComponentInterfaceError,
     nearest,
+    sentence,
 )
 from zenml.model.records import FlavorRecord
 from zenml.stack.integrations import Integration, integrations
@@ -113,11 +114,11 @@ def load_flavor(flavor: FlavorRecord, root: Path | None = None) -> type[StackCom
         if flavor.integration:
             raise MissingPackageError(
                 f"The {flavor.type.display} flavor '{flavor.name}' needs the integration '{flavor.integration}', which cannot "
-                f"be imported: {error}. Install it with `pip install {requirement_line(flavor.integration)}`."
+                f"be imported: {sentence(error)} Install it with `pip install {requirement_line(flavor.integration)}`."
             ) from error
         where = f", with {str(root)!r} first on the path" if root else ""
         raise StackComponentInterfaceError(
-            f"The {flavor.type.display} flavor '{flavor.name}' cannot be imported from {flavor.source!r}{where}: {error}. "
+            f"The {flavor.type.display} flavor '{flavor.name}' cannot be imported from {flavor.source!r}{where}: {sentence(error)} "
             "Custom flavors are imported relative to the root of the repository: is the module there, and does it import?"
         ) from error
     check_flavor_class(class_, flavor.source, flavor.type)
@@ -150,6 +151,10 @@ def check_flavor_class(class_: Any, source: str, type_: StackComponentType | Non
         raise StackComponentInterfaceError(
             f'{source!r} must set the class variable FLAVOR: ClassVar[str] = "my_flavor".'
         )
+    if missing := sorted(name for name in class_.__class_vars__ if not hasattr(class_, name)):
+        raise StackComponentInterfaceError(
+            f"{source!r} must set what {_BASES[class_.TYPE]} declares as a class variable: {', '.join(missing)}."
+        )
     if abstract := sorted(getattr(class_, "__abstractmethods__", ())):
         raise StackComponentInterfaceError(
             f"{source!r} is abstract: it must implement {', '.join(abstract)}."
@@ -166,9 +171,8 @@ def import_class(source: str, root: Path | None = None) -> Any:
             return getattr(import_module(module), name)
         except AttributeError as error:
             if error.obj is sys.modules.get(module):
-                raise ImportError(
-                    f"the module {module!r} has no {name!r}{nearest(name, dir(error.obj)).rstrip()}"
-                ) from error
+                public = [n for n in dir(error.obj) if not n.startswith("_")]
+                raise ImportError(f"the module {module!r} has no {name!r}.{nearest(name, public)}") from error
             raise ImportError(f"{type(error).__name__} while importing {module!r}: {error}") from error
         except ImportError:
             raise

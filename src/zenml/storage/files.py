@@ -84,6 +84,24 @@ def replace(path: Path, text: str, *, mode: int = 0o666) -> None:
         ) from None
 
 
+def read_text(path: Path) -> str | None:
+    """The text of a file, or None if there is no such file.
+
+    Raises:
+        UnreadableFileError: it holds something else; the message names path and line.
+        StoreError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].count(b"\n")
+        raise UnreadableFileError(f"{path}, line {before + 1}: this is no UTF-8 text. {MEND}") from None
+    except OSError as error:
+        raise StoreError(f"The file {str(path)!r} cannot be read: {error.strerror}.") from None
+
+
 class YamlFile:
     """A YAML file that holds one mapping. `lock` is the file that serializes its writers."""
 
@@ -99,7 +117,7 @@ class YamlFile:
             UnreadableFileError: the file holds something else; the message names path and line.
             StoreError: it cannot be read.
         """
-        text = self._text()
+        text = read_text(self.path)
         if text is None:
             return None
         data = load(text, self.path)
@@ -126,20 +144,7 @@ class YamlFile:
 
     def where(self, *keys: str) -> str:
         """Path and line of what `keys` lead to."""
-        return f"{self.path}, line {line_of(self._text() or '', *keys)}"
-
-    def _text(self) -> str | None:
-        try:
-            return self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError as error:
-            before = error.object[: error.start].count(b"\n")
-            raise UnreadableFileError(
-                f"{self.path}, line {before + 1}: this is no UTF-8 text. {MEND}"
-            ) from None
-        except OSError as error:
-            raise StoreError(f"The file {str(self.path)!r} cannot be read: {error.strerror}.") from None
+        return f"{self.path}, line {line_of(read_text(self.path) or '', *keys)}"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
 
-from zenml.exceptions import ConfigurationError, MissingPackageError, StoreError
+from zenml.exceptions import ConfigurationError, MissingPackageError, StoreError, sentence
 from zenml.storage.collection import Backend, Session
 from zenml.storage.files import make_folder
 from zenml.storage.memory import DocumentSession
@@ -177,8 +177,13 @@ class SQLBackend(Backend):
             reason = " ".join(str(getattr(error, "orig", None) or error).split())
             if self._url.password:
                 reason = reason.replace(str(self._url.password), "***")
+            check = (
+                "Is there space, and may you write to its folder?"
+                if self._url.get_backend_name() == "sqlite"
+                else "Does it run, and are address, user and password right?"
+            )
             raise StoreError(
-                f"The database {self.masked_url} cannot be used: {reason}. Does it run, and are address, user and password right?"
+                f"The database {self.masked_url} cannot be used: {sentence(reason)} {check}"
             ) from None
 
 

@@ -182,7 +182,7 @@ def test_a_flavor_is_registered_once_and_not_over_a_built_in_one(registry):
 
     assert registry.flavors(T.ARTIFACT_STORE) == [flavor]
     assert len(registry.flavors()) == 2
-    with pytest.raises(EntityExistsError, match="Artifact store flavor 'custom' already exists"):
+    with pytest.raises(EntityExistsError, match="The artifact store flavor 'custom' is registered already"):
         registry.register_flavor(flavor)
     with pytest.raises(EntityExistsError, match="The artifact store flavor 'local' is built in"):
         registry.register_flavor(FlavorRecord(T.ARTIFACT_STORE, "local", "my.Store"))
