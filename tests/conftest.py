@@ -98,8 +98,9 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     for name, module in list(sys.modules.items()):
-        # A package without __init__.py has folders only.
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        # A package without __init__.py has folders only. Some modules import others when they are asked for an attribute.
+        known = getattr(module, "__dict__", {})
+        places = [known.get("__file__"), *(known.get("__path__") or ())]
         if any(str(place).startswith(f"{tmp_path}/") for place in places):
             del sys.modules[name]
 

@@ -28,7 +28,6 @@ def run(value):
     return numbering(value=value).run().get_step("show").output.read()
 
 if __name__ == "__main__":
-    run(0)
     with ThreadPoolExecutor(4) as threads:
         print(list(threads.map(run, range(1, 5))))
 """

@@ -193,4 +193,4 @@ def _users_part(error: BaseException) -> list[str]:
         if not file.startswith((_PACKAGE, "<frozen importlib")):
             break
         frame = frame.tb_next
-    return traceback.format_exception(type(error), error, frame or error.__traceback__)
+    return traceback.format_exception(type(error), error, frame)

@@ -66,10 +66,8 @@ def _module(name: str) -> ModuleType | None:
         file = getattr(loaded, "__file__", None)
         if loaded is None or (file and Path(file).resolve() == main):
             return sys.modules["__main__"]
-    if loaded is not None:
-        return loaded
     try:
-        return import_module(name)
+        return import_module(name)  # waits for another thread that imports it
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             return None

@@ -338,7 +338,9 @@ class BaseStep(metaclass=_StepType):
 
 
 @overload
-def step(function: Callable[..., Any], /) -> type[BaseStep]: ...
+def step(
+    function: Callable[..., Any], /
+) -> Any: ...  # a class that gives outputs when it is called in a pipeline
 @overload
 def step(
     *,
@@ -347,7 +349,7 @@ def step(
     output_types: Mapping[str, type[BaseArtifact]] | None = None,
     step_operator: str | None = None,
     custom_step_operator: str | None = None,
-) -> Callable[[Callable[..., Any]], type[BaseStep]]: ...
+) -> Callable[[Callable[..., Any]], Any]: ...
 def step(
     function: Callable[..., Any] | None = None,
     /,
