@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 INSTALLERS = ("pip", "pip3", "pipx", "uv", "uvx", "poetry", "conda", "mamba", "pdm", "rye")
-NO_SOURCE = (".git", ".venv", "build", "dist", "__pycache__")
+NO_SOURCE = (".git", ".hypothesis", ".venv", "build", "dist", "__pycache__")
 
 
 def tracked_files() -> list[Path]:
