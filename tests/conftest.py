@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import services
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("zenml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("zenml")
 
 SESSION_DIRECTORY = pytest.StashKey[Path]()
 OWNER = pytest.StashKey[int]()

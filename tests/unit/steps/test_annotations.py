@@ -21,7 +21,7 @@ from typing import (
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zenml.steps.annotations import conforms, describe, is_assignable
@@ -171,7 +171,6 @@ VALUES_OF = {
 }
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a machine that is busy
 @given(st.data())
 def test_a_value_of_what_is_produced_conforms_to_whatever_it_may_be_given_to(data: st.DataObject) -> None:
     produced = data.draw(st.sampled_from(list(VALUES_OF)))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
@@ -61,7 +61,6 @@ _cases = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a machine that is busy
 @given(_cases)
 def test_every_parameter_survives_the_deployment(case: tuple[Any, Any]) -> None:
     annotation, value = case
