@@ -25,7 +25,7 @@ from zenml.model.runs import CacheHit, RunDraft, StepDraft, StepTask
 if TYPE_CHECKING:
     from zenml.engine.observer import RunObserver
     from zenml.model.deployment import Deployment, StepSpec
-    from zenml.model.runs import ArtifactRecord, CachedResult, CacheKey, RunRegistration, StepOutcome
+    from zenml.model.runs import ArtifactRecord, CachedResult, RunRegistration, StepOutcome
     from zenml.orchestrators import Executor
     from zenml.stack import Stack
     from zenml.steps import BaseStep
@@ -121,7 +121,6 @@ class _Run:
         self._run_id = registration.run_id
         self._observer = observer
         self._runner = Runner(deployment, steps, stack)
-        self._specs = {step.name: step for step in deployment.steps}
         self._position = {step.name: position for position, step in enumerate(deployment.steps)}
         self._waits_for = {step.name: len(set(step.upstream)) for step in deployment.steps}
         self._dependants: dict[str, list[str]] = {step.name: [] for step in deployment.steps}
@@ -130,7 +129,7 @@ class _Run:
                 self._dependants[upstream].append(step.name)
         self._ready = [position for name, position in self._position.items() if not self._waits_for[name]]
         self._outputs: dict[str, dict[str, ArtifactRecord]] = {}
-        self._open = set(self._specs)
+        self._open = set(self._position)
         self._hits: list[CacheHit] = []
         self._known: dict[str, CachedResult] = {}
         self._started: dict[str, float] = {}
@@ -182,10 +181,9 @@ class _Run:
 
     def _task(self, spec: StepSpec) -> StepTask:
         inputs = {name: self._outputs[source.step][source.output] for name, source in spec.inputs.items()}
-        return StepTask(self._run_id, self._ids[spec.name], spec.name, self._key(spec, inputs), inputs)
-
-    def _key(self, spec: StepSpec, inputs: Mapping[str, ArtifactRecord]) -> CacheKey:
-        return cache_key(fixed_parts(spec), inputs)
+        return StepTask(
+            self._run_id, self._ids[spec.name], spec.name, cache_key(fixed_parts(spec), inputs), inputs
+        )
 
     def _hit(self, spec: StepSpec, task: StepTask) -> bool:
         result = self._known.get(task.key.digest)

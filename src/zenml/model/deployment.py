@@ -48,7 +48,7 @@ class OutputSpec:
 class StepSpec:
     """One step of a compiled pipeline.
 
-    `source` is the import path of the step's class or decorated function, relative to the source root. `upstream` names every
+    `source` names the step's class or decorated function, "package.module:name", relative to the source root. `upstream` names every
     step that must end before this one starts: those that the inputs come from, and those given by `after`. `code` maps the
     names of pieces of code to their digests: it is a part of the cache key.
     """
