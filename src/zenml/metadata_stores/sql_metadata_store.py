@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID
 
 from pydantic import PrivateAttr
 
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import DoesNotExistException, DuplicateRunNameError, StaleAttemptError
 from zenml.metadata_stores.base_metadata_store import BaseMetadataStore
+from zenml.metadata_stores.rows import (
+    artifact_of,
+    error_columns,
+    owner_text,
+    run_of,
+    step_of,
+    to_json,
+    to_text,
+)
 from zenml.model.runs import (
     ArtifactRecord,
     CachedResult,
@@ -24,7 +30,6 @@ from zenml.model.runs import (
     CacheKey,
     Claim,
     ErrorRecord,
-    FileEntry,
     MetricRecord,
     Owner,
     PipelineRecord,
@@ -76,11 +81,11 @@ class SQLMetadataStore(BaseMetadataStore):
             "name": run.name,
             "status": "running",
             "stack": run.stack,
-            "runtime_configuration": _json(run.runtime_configuration),
+            "runtime_configuration": to_json(run.runtime_configuration),
             "created": now,
             "zenml_version": run.zenml_version,
             "git_sha": run.git_sha,
-            "owner": _owner(run.owner),
+            "owner": owner_text(run.owner),
             "lease_until": run.lease_until,
         }
         steps = [
@@ -89,12 +94,12 @@ class SQLMetadataStore(BaseMetadataStore):
                 "name": step.name,
                 "map_index": step.map_index,
                 "entrypoint_name": step.entrypoint_name,
-                "parameters": _json(step.parameters),
-                "docstring": _text(step.docstring),
+                "parameters": to_json(step.parameters),
+                "docstring": to_text(step.docstring),
             }
             for position, step in enumerate(run.steps)
         ]
-        document = _text(run.deployment) or ""
+        document = to_text(run.deployment) or ""
         parts = [document[start : start + _PART] for start in range(0, len(document), _PART)]
 
         def work(tx: Transaction) -> RunRegistration:
@@ -127,8 +132,8 @@ class SQLMetadataStore(BaseMetadataStore):
         """Claim a step."""
         database = self._database
         sql = database.sql
-        parts = _json(key.parts)
-        who = _owner(owner)
+        parts = to_json(key.parts)
+        who = owner_text(owner)
         used = _inputs(step_run_id, inputs)
 
         def work(tx: Transaction) -> Claim:
@@ -189,7 +194,7 @@ class SQLMetadataStore(BaseMetadataStore):
                 "artifact_type": a.artifact_type,
                 "data_type": a.data_type,
                 "materializer": a.materializer,
-                "manifest": _json([(f.path, f.size, f.sha256) for f in a.manifest]),
+                "manifest": to_json([(f.path, f.size, f.sha256) for f in a.manifest]),
                 "digest": a.digest,
                 "size": a.size,
             }
@@ -233,7 +238,7 @@ class SQLMetadataStore(BaseMetadataStore):
         """End the attempt, and the step if `final`."""
         database = self._database
         sql = database.sql
-        failure = _error(error)
+        failure = error_columns(error)
 
         def work(tx: Transaction) -> None:
             now = time.time()
@@ -250,7 +255,7 @@ class SQLMetadataStore(BaseMetadataStore):
         """End a step that has not ended as `failed`; an attempt that is under way can no longer publish."""
         database = self._database
         sql = database.sql
-        failure = _error(error)
+        failure = error_columns(error)
 
         def work(tx: Transaction) -> None:
             values = {"step_run_id": step_run_id, "now": time.time()}
@@ -303,7 +308,10 @@ class SQLMetadataStore(BaseMetadataStore):
             now = time.time()
             tx.run_many(
                 sql.skip_step,
-                [{"step_run_id": id, "reason": _text(reason), "now": now} for id, reason in reasons.items()],
+                [
+                    {"step_run_id": id, "reason": to_text(reason), "now": now}
+                    for id, reason in reasons.items()
+                ],
             )
 
         database.write(work)
@@ -312,7 +320,7 @@ class SQLMetadataStore(BaseMetadataStore):
         """End a run that has not ended."""
         database = self._database
         sql = database.sql
-        values = {"run_id": run_id, "status": status.value, **(_error(error) if error else _NO_ERROR)}
+        values = {"run_id": run_id, "status": status.value, **(error_columns(error) if error else _NO_ERROR)}
         database.write(lambda tx: tx.run(sql.finish_run, {**values, "ended": time.time()}))
 
     def log_metrics(self, step_run_id: int, metrics: Mapping[str, float], *, step: int = 0) -> None:
@@ -338,7 +346,7 @@ class SQLMetadataStore(BaseMetadataStore):
         database = self._database
         sql = database.sql
         rows = [
-            {"step_run_id": step_run_id, "name": name, "value": _text(value)}
+            {"step_run_id": step_run_id, "name": name, "value": to_text(value)}
             for name, value in parameters.items()
         ]
 
@@ -389,7 +397,7 @@ class SQLMetadataStore(BaseMetadataStore):
         """The results of these step runs, by key; without those that lie in another artifact store."""
         outputs: dict[int, list[ArtifactRecord]] = {}
         for row in tx.rows_in(self._database.sql.artifacts_of, "step_runs", sorted(set(sources.values()))):
-            outputs.setdefault(row[10], []).append(_artifact(row))
+            outputs.setdefault(row[10], []).append(artifact_of(row))
         return {
             key: CachedResult(id, tuple(outputs.get(id, ())))
             for key, id in sources.items()
@@ -422,17 +430,17 @@ class SQLMetadataStore(BaseMetadataStore):
         """Runs by age."""
         page = self._database.sql.pages[pipeline_id is not None, newest_first]
         values = {"offset": offset, "limit": _ALL if limit is None else limit, "pipeline_id": pipeline_id}
-        return [_run(row) for row in self._read(lambda tx: tx.rows(page, values), _NO_ROWS)]
+        return [run_of(row) for row in self._read(lambda tx: tx.rows(page, values), _NO_ROWS)]
 
     def run(self, run_id: int) -> RunRecord:
         """A run."""
         for row in self._rows("run", run_id=run_id):
-            return _run(row)
+            return run_of(row)
         raise DoesNotExistException(f"The metadata store '{self.name}' has no run with the id {run_id}.")
 
     def run_by_name(self, name: str) -> RunRecord | None:
         """The run of that name."""
-        return next((_run(row) for row in self._rows("run_by_name", name=name)), None)
+        return next((run_of(row) for row in self._rows("run_by_name", name=name)), None)
 
     def deployment(self, run_id: int) -> str:
         """The compiled pipeline of a run."""
@@ -442,26 +450,26 @@ class SQLMetadataStore(BaseMetadataStore):
 
     def steps(self, run_id: int) -> list[StepRunRecord]:
         """The steps of a run."""
-        return [_step(row) for row in self._rows("steps", run_id=run_id)]
+        return [step_of(row) for row in self._rows("steps", run_id=run_id)]
 
     def step(self, step_run_id: int) -> StepRunRecord:
         """A step of a run."""
         for row in self._rows("step", step_run_id=step_run_id):
-            return _step(row)
+            return step_of(row)
         raise self._no_step(step_run_id)
 
     def inputs(self, step_run_id: int) -> dict[str, ArtifactRecord]:
         """What a step read."""
-        return {row[11]: _artifact(row) for row in self._rows("inputs_of", step_run_id=step_run_id)}
+        return {row[11]: artifact_of(row) for row in self._rows("inputs_of", step_run_id=step_run_id)}
 
     def outputs(self, step_run_id: int) -> dict[str, ArtifactRecord]:
         """What a step gave."""
-        return {row[0]: _artifact(row) for row in self._rows("outputs", step_run_id=step_run_id)}
+        return {row[0]: artifact_of(row) for row in self._rows("outputs", step_run_id=step_run_id)}
 
     def artifact(self, artifact_id: int) -> ArtifactRecord:
         """An artifact."""
         for row in self._rows("artifact", artifact_id=artifact_id):
-            return _artifact(row)
+            return artifact_of(row)
         raise DoesNotExistException(
             f"The metadata store '{self.name}' has no artifact with the id {artifact_id}."
         )
@@ -514,87 +522,3 @@ def _batches(keys: list[str]) -> Iterable[list[str]]:
         batch = keys[start : start + largest]
         size = next(size for size in _KEYS_AT_ONCE if size >= len(batch))
         yield batch + batch[:1] * (size - len(batch))
-
-
-# Between records and rows.
-
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-
-
-def _json(value: Any) -> str:
-    return _encode(value if isinstance(value, list) else dict(value))
-
-
-def _text(text: str | None) -> str | None:
-    """The text as every database can keep it: lone surrogates escaped, as JSON does it, and no NUL."""
-    if text is None:
-        return None
-    return text.replace("\0", "\ufffd").encode("utf-8", "backslashreplace").decode()
-
-
-@lru_cache(maxsize=64)
-def _owner(owner: Owner) -> str:
-    return _encode(
-        [owner.kind, owner.boot_id, owner.pid_namespace, owner.pid, owner.started, owner.engine_id]
-    )
-
-
-def _error(error: ErrorRecord) -> dict[str, Any]:
-    return {
-        "error_type": _text(error.type),
-        "error_message": _text(error.message),
-        "error_traceback": _text(error.traceback),
-    }
-
-
-def _read_error(type_: str | None, message: str, traceback: str) -> ErrorRecord | None:
-    return None if type_ is None else ErrorRecord(type_, message, traceback)
-
-
-def _artifact(row: Row) -> ArtifactRecord:
-    name, uri, store, artifact_type, data_type, materializer, manifest, digest, size, id, producer = row[:11]
-    files = tuple([FileEntry(*entry) for entry in json.loads(manifest)])
-    return ArtifactRecord(
-        name, uri, store, artifact_type, data_type, materializer, files, digest, size, id, producer
-    )
-
-
-def _run(row: Row) -> RunRecord:
-    return RunRecord(
-        id=row[0],
-        uuid=UUID(row[1]),
-        pipeline=row[2],
-        name=row[3],
-        status=ExecutionStatus(row[4]),
-        stack=row[5],
-        runtime_configuration=json.loads(row[6]),
-        created=row[7],
-        ended=row[8],
-        error=_read_error(*row[9:12]),
-        zenml_version=row[12],
-        git_sha=row[13],
-        owner=Owner(*json.loads(row[14])) if row[14] else None,
-        lease_until=row[15],
-        cancel_requested=row[16],
-    )
-
-
-def _step(row: Row) -> StepRunRecord:
-    return StepRunRecord(
-        id=row[0],
-        run_id=row[1],
-        name=row[2],
-        entrypoint_name=row[3],
-        map_index=row[4],
-        status=ExecutionStatus(row[5]),
-        parameters=json.loads(row[6]),
-        docstring=row[7],
-        cache_key=row[8],
-        key_parts=json.loads(row[9]) if row[9] else {},
-        source=row[10],
-        attempts=row[11],
-        started=row[12],
-        ended=row[13],
-        error=_read_error(*row[14:17]),
-        reason=row[17],
-    )

@@ -1,0 +1,95 @@
+"""Between records and rows: what a metadata store's columns hold, and the records that its rows stand for."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from zenml.enums import ExecutionStatus
+from zenml.model.runs import ArtifactRecord, ErrorRecord, FileEntry, Owner, RunRecord, StepRunRecord
+
+if TYPE_CHECKING:
+    from zenml.metadata_stores.database import Row
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def to_json(value: Any) -> str:
+    return _encode(value if isinstance(value, list) else dict(value))
+
+
+def to_text(text: str | None) -> str | None:
+    """The text as every database can keep it: lone surrogates escaped, as JSON does it, and no NUL."""
+    if text is None:
+        return None
+    return text.replace("\0", "\ufffd").encode("utf-8", "backslashreplace").decode()
+
+
+@lru_cache(maxsize=64)
+def owner_text(owner: Owner) -> str:
+    return _encode(
+        [owner.kind, owner.boot_id, owner.pid_namespace, owner.pid, owner.started, owner.engine_id]
+    )
+
+
+def error_columns(error: ErrorRecord) -> dict[str, Any]:
+    return {
+        "error_type": to_text(error.type),
+        "error_message": to_text(error.message),
+        "error_traceback": to_text(error.traceback),
+    }
+
+
+def error_of(type_: str | None, message: str, traceback: str) -> ErrorRecord | None:
+    return None if type_ is None else ErrorRecord(type_, message, traceback)
+
+
+def artifact_of(row: Row) -> ArtifactRecord:
+    name, uri, store, artifact_type, data_type, materializer, manifest, digest, size, id, producer = row[:11]
+    files = tuple([FileEntry(*entry) for entry in json.loads(manifest)])
+    return ArtifactRecord(
+        name, uri, store, artifact_type, data_type, materializer, files, digest, size, id, producer
+    )
+
+
+def run_of(row: Row) -> RunRecord:
+    return RunRecord(
+        id=row[0],
+        uuid=UUID(row[1]),
+        pipeline=row[2],
+        name=row[3],
+        status=ExecutionStatus(row[4]),
+        stack=row[5],
+        runtime_configuration=json.loads(row[6]),
+        created=row[7],
+        ended=row[8],
+        error=error_of(*row[9:12]),
+        zenml_version=row[12],
+        git_sha=row[13],
+        owner=Owner(*json.loads(row[14])) if row[14] else None,
+        lease_until=row[15],
+        cancel_requested=row[16],
+    )
+
+
+def step_of(row: Row) -> StepRunRecord:
+    return StepRunRecord(
+        id=row[0],
+        run_id=row[1],
+        name=row[2],
+        entrypoint_name=row[3],
+        map_index=row[4],
+        status=ExecutionStatus(row[5]),
+        parameters=json.loads(row[6]),
+        docstring=row[7],
+        cache_key=row[8],
+        key_parts=json.loads(row[9]) if row[9] else {},
+        source=row[10],
+        attempts=row[11],
+        started=row[12],
+        ended=row[13],
+        error=error_of(*row[14:17]),
+        reason=row[17],
+    )
