@@ -39,6 +39,8 @@ ZenMLBaseException
 ├── RunError (RuntimeError)
 │   ├── PipelineNotSucceededException
 │   ├── RunCancelledError
+│   ├── StepTimeoutError (TimeoutError)         a step took longer than it may
+│   ├── StepCrashedError                        the process of a step died
 │   └── StaleAttemptError                       an attempt that has lost its claim
 └── (warnings) PickleWarning (UserWarning)
 """
@@ -231,6 +233,17 @@ class PipelineNotSucceededException(RunError):
 
 class RunCancelledError(RunError):
     """The run was cancelled."""
+
+
+class StepTimeoutError(RunError, TimeoutError):
+    """A step took longer than its `timeout`, and was ended."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class StepCrashedError(RunError):
+    """The process that executed a step died without recording how."""
 
 
 class StaleAttemptError(RunError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import update_wrapper
+from functools import partial, update_wrapper
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -32,6 +33,17 @@ class Entry:
     heading: str
     help: str
     load: Callable[[], click.Command]
+
+
+def entry(heading: str, path: str, help: str) -> Entry:
+    """The command `module:name`."""
+    return Entry(heading, help, partial(_imported, path))
+
+
+def _imported(path: str) -> click.Command:
+    module, _, name = path.partition(":")
+    command: click.Command = getattr(import_module(module), name)
+    return command
 
 
 class Group(click.Group):

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib import import_module
 
 import click
 
 from zenml._version import __version__
-from zenml.cli.groups import Entry, LazyGroup, dashed
+from zenml.cli.groups import Entry, LazyGroup, dashed, entry
 from zenml.cli.terminal import Terminal
 from zenml.enums import StackComponentType
-
-
-def _command(path: str) -> click.Command:
-    module, _, name = path.partition(":")
-    command: click.Command = getattr(import_module(module), name)
-    return command
 
 
 def _component(type_: StackComponentType) -> click.Command:
     from zenml.cli.component import component_group
 
     return component_group(type_)
-
-
-def _entry(heading: str, path: str, help: str) -> Entry:
-    return Entry(heading, help, partial(_command, path))
 
 
 _ENTRIES = {
@@ -38,27 +27,27 @@ _ENTRIES = {
         )
         for type_ in StackComponentType
     },
-    "served-models": _entry(
+    "served-models": entry(
         "Model Deployment", "zenml.cli.served_models:served_models", "See and control the servers of models."
     ),
-    "pipeline": _entry("Management Tools", "zenml.cli.pipeline:pipeline", "Run pipelines, and see what ran."),
-    "stack": _entry("Management Tools", "zenml.cli.stack:stack", "Put components together to stacks."),
-    "profile": _entry(
+    "pipeline": entry("Management Tools", "zenml.cli.pipeline:pipeline", "Run pipelines, and see what ran."),
+    "stack": entry("Management Tools", "zenml.cli.stack:stack", "Put components together to stacks."),
+    "profile": entry(
         "Identity and Security", "zenml.cli.profile:profile", "Keep several isolated sets of stacks."
     ),
-    "secret": _entry(
+    "secret": entry(
         "Identity and Security", "zenml.cli.secret:secret", "Manage the secrets of the active stack."
     ),
-    "completion": _entry(
+    "completion": entry(
         "Other Commands",
         "zenml.cli.completion:completion",
         "Print the script that completes commands in a shell.",
     ),
-    "init": _entry("Other Commands", "zenml.cli.init:init", "Make a folder a repository."),
-    "status": _entry(
+    "init": entry("Other Commands", "zenml.cli.init:init", "Make a folder a repository."),
+    "status": entry(
         "Other Commands", "zenml.cli.status:status", "Show what is active, and which setting decided it."
     ),
-    "version": _entry("Other Commands", "zenml.cli.version:version", "Print the version."),
+    "version": entry("Other Commands", "zenml.cli.version:version", "Print the version."),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from zenml.exceptions import DoesNotExistException, nearest
 from zenml.profiles import active as settings
 from zenml.profiles.profiles import get_profile, open_registry
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from zenml.cli.terminal import Terminal
     from zenml.config.profile_config import ProfileConfiguration
     from zenml.enums import StackComponentType
+    from zenml.metadata_stores import BaseMetadataStore
     from zenml.model.records import ComponentRecord
+    from zenml.post_execution import PipelineRunView
     from zenml.profiles.active import Active
     from zenml.profiles.registry import Registry
     from zenml.repository import Repository
@@ -76,8 +79,6 @@ class Session:
 
     def component(self, type_: StackComponentType, name: str | None) -> ComponentRecord:
         """The component of that name, or that of the active stack. Raises DoesNotExistException."""
-        from zenml.exceptions import DoesNotExistException
-
         if name is None:
             name = self.active_component(type_)
             if name is None:
@@ -107,3 +108,20 @@ class Session:
             self.terminal.warn(
                 f"The environment variable {variable} is set and wins: unset it to use what you have set now."
             )
+
+
+def active_metadata_store(terminal: Terminal) -> BaseMetadataStore:
+    """The metadata store of the active stack, which the header names."""
+    return Session.open(terminal, stack=True).repository.active_stack.metadata_store
+
+
+def active_run(terminal: Terminal, name: str) -> PipelineRunView:
+    """The run of that name on the active stack, which the header names. Raises DoesNotExistException."""
+    from zenml.post_execution import run_of
+
+    stack = Session.open(terminal, stack=True).repository.active_stack
+    run = run_of(stack.metadata_store, stack.artifact_store, name)
+    if run is None:
+        known = [known.name for known in stack.metadata_store.runs(limit=1000, newest_first=True)]
+        raise DoesNotExistException(f"There is no run '{name}' on the active stack.{nearest(name, known)}")
+    return run

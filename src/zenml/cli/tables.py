@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from rich.cells import cell_len, set_cell_size
 
 MARKER = "👉"
 """Stands in the row of what is active."""
+
+
+def moment(seconds: float) -> str:
+    """Seconds since the epoch as a cell shows them: ISO 8601, UTC."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)

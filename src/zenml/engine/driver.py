@@ -154,10 +154,10 @@ class _Run:
                 while self._ready:
                     spec = self._deployment.steps[self._ready[0]]
                     executor = operator if spec.step_operator and operator else own
-                    if under_way.get(executor, 0) >= executor.slots:
+                    task = self._task(spec)
+                    if not executor.has_room(task):
                         break
                     heapq.heappop(self._ready)
-                    task = self._task(spec)
                     if spec.enable_cache and self._hit(spec, task):
                         continue
                     self._record_hits()

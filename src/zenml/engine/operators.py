@@ -26,6 +26,10 @@ class StepOperatorExecutor(Executor):
         self._stack = stack
         self._ended: list[StepOutcome] = []
 
+    def has_room(self, task: StepTask) -> bool:
+        """One at a time."""
+        return not self._ended
+
     def submit(self, task: StepTask) -> None:
         """Execute the attempt."""
         self._ended.append(self._launch(task))

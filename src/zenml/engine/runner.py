@@ -16,7 +16,7 @@ from zenml.enums import ExecutionStatus
 from zenml.exceptions import ArtifactCorruptedError, ArtifactGoneError, StoreError, ZenMLBaseException
 from zenml.io.filesystem import mounted
 from zenml.materializers.values import artifact_of, read_value, write_value
-from zenml.model.runs import ErrorRecord, StepOutcome
+from zenml.model.runs import ErrorRecord, InFlight, StepOutcome
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,7 +61,11 @@ class Runner:
             inputs={name: artifact.id for name, artifact in task.inputs.items()},
             owner=this_process(),
             lease_until=time.time() + LEASE,
+            reason=task.reason,
+            shares=task.shares,
         )
+        if isinstance(claim, InFlight):
+            return StepOutcome(task, ExecutionStatus.PENDING, in_flight=claim.step_run_id)
         try:
             written = self._execute(task, self._specs[task.step], claim)
             artifacts = metadata_store.complete_attempt(claim, written)

@@ -12,17 +12,20 @@ from zenml.stack import StackComponent
 if TYPE_CHECKING:
     from zenml.model.runs import (
         ArtifactRecord,
+        AttemptRecord,
         CachedResult,
         CacheHit,
         CacheKey,
         Claim,
         ErrorRecord,
+        InFlight,
         MetricRecord,
         Owner,
         PipelineRecord,
         RunDraft,
         RunRecord,
         RunRegistration,
+        StepDraft,
         StepRunRecord,
     )
 
@@ -33,6 +36,9 @@ class BaseMetadataStore(StackComponent):
     Every writing method is one transaction: all of it is recorded, or nothing. Any number of processes may use one store
     at the same time; methods may be called from any thread. A store that cannot be reached raises `StoreError`, which
     names it without its password. A run or step once finished never changes its status again.
+
+    What is read is true: a run whose owner is dead (at once on the same host, elsewhere when its lease has run out) is settled before it
+    is given: the run, its running steps and attempts are `crashed`, its pending steps `skipped`.
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.METADATA_STORE
@@ -45,13 +51,40 @@ class BaseMetadataStore(StackComponent):
 
     @abstractmethod
     def start_attempt(
-        self, step_run_id: int, *, key: CacheKey, inputs: Mapping[str, int], owner: Owner, lease_until: float
-    ) -> Claim:
+        self,
+        step_run_id: int,
+        *,
+        key: CacheKey,
+        inputs: Mapping[str, int],
+        owner: Owner,
+        lease_until: float,
+        reason: str | None = None,
+        shares: bool = False,
+    ) -> Claim | InFlight:
         """Claim a step.
 
-        A new attempt, `running`, whose token replaces the one before. `inputs` maps names to artifact ids. Raises
-        StaleAttemptError if the step has ended.
+        A new attempt, `running`, whose token replaces the one before. `inputs` maps names to artifact ids, `reason` says why there was
+        no cached result. With `shares`, nothing is recorded if a living run is executing a step with the same key already: that
+        one is given back. Raises StaleAttemptError if the step has ended.
         """
+
+    def expand_step(
+        self, claim: Claim, items: Sequence[ArtifactRecord], instances: Sequence[StepDraft]
+    ) -> tuple[tuple[ArtifactRecord, ...], list[int]]:
+        """Publish the items that a mapped step is spread over, and register its instances, `pending`.
+
+        The attempt ends as `completed`; the step goes on as `running` until `end_mapped`, and its items can be found again by the
+        attempt's key. Gives the items with their ids, and the ids of the instances. Raises StaleAttemptError.
+        """
+        raise NotImplementedError
+
+    def expand_cached(self, hit: CacheHit, instances: Sequence[StepDraft]) -> list[int]:
+        """The same for a mapped step whose items are those of an earlier one, `hit.source`; gives the ids of the instances."""
+        raise NotImplementedError
+
+    def end_mapped(self, step_run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
+        """End a mapped step, when its instances have ended; one that has ended stays as it is."""
+        raise NotImplementedError
 
     @abstractmethod
     def complete_attempt(
@@ -75,8 +108,18 @@ class BaseMetadataStore(StackComponent):
         """End the attempt as `status`; the step as well if `final`, else it waits for the next attempt. Raises StaleAttemptError."""
 
     @abstractmethod
-    def fail_step(self, step_run_id: int, error: ErrorRecord) -> None:
-        """End a step as `failed`; an attempt that is under way all the same can no longer publish. One that has ended stays as it is."""
+    def fail_step(
+        self,
+        step_run_id: int,
+        error: ErrorRecord,
+        *,
+        status: ExecutionStatus = ExecutionStatus.FAILED,
+        final: bool = True,
+    ) -> None:
+        """End a step as `status`, and the attempt that is under way, which can no longer publish.
+
+        If not `final`, the step waits for the next attempt. One that has ended stays as it is.
+        """
 
     @abstractmethod
     def record_hits(self, hits: Sequence[CacheHit]) -> None:
@@ -89,6 +132,18 @@ class BaseMetadataStore(StackComponent):
     @abstractmethod
     def finish_run(self, run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
         """End a run; one that has ended stays as it is."""
+
+    def renew_lease(self, run_id: int, lease_until: float) -> None:
+        """The run's owner, and that of its running attempts, lives: nobody takes it for dead until then."""
+        raise NotImplementedError
+
+    def request_cancel(self, run_id: int) -> None:
+        """Ask whoever executes the run to end it. A run that has ended stays as it is."""
+        raise NotImplementedError
+
+    def is_cancel_requested(self, run_id: int) -> bool:
+        """Whether somebody asked for the end of this run. Cheap: it is asked about once a second."""
+        raise NotImplementedError
 
     @abstractmethod
     def log_metrics(self, step_run_id: int, metrics: Mapping[str, float], *, step: int = 0) -> None:
@@ -111,6 +166,10 @@ class BaseMetadataStore(StackComponent):
     @abstractmethod
     def find_results(self, digests: Collection[str], store: str) -> Mapping[str, CachedResult]:
         """The latest completed step run for each of these cache keys whose outputs lie in the artifact store with the root `store`."""
+
+    def results_of_run(self, run_id: int, store: str) -> Mapping[str, CachedResult]:
+        """The results of a run's steps and instances, run or cached, by the digest of their key, as `recent_results` gives them."""
+        raise NotImplementedError
 
     @abstractmethod
     def forget_result(self, step_run_id: int) -> None:
@@ -155,7 +214,23 @@ class BaseMetadataStore(StackComponent):
 
     @abstractmethod
     def steps(self, run_id: int) -> list[StepRunRecord]:
-        """The steps of a run, in the order of the deployment."""
+        """The steps of a run, in the order of the deployment, without the instances of mapped ones."""
+
+    def instances(self, run_id: int, name: str) -> list[StepRunRecord]:
+        """The instances of a mapped step, by their index."""
+        raise NotImplementedError
+
+    def attempts(self, step_run_id: int) -> list[AttemptRecord]:
+        """The attempts of a step run, by their number."""
+        raise NotImplementedError
+
+    def previous_step(self, step_run_id: int) -> StepRunRecord | None:
+        """The same step (and instance) in the last earlier run of the pipeline in which it had a key."""
+        raise NotImplementedError
+
+    def durations(self, pipeline: str) -> Mapping[str, float]:
+        """Seconds that each step of a pipeline took when it last ran to its end, by name; of a mapped one, that of all its instances."""
+        raise NotImplementedError
 
     @abstractmethod
     def step(self, step_run_id: int) -> StepRunRecord:

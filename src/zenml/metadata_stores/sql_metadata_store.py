@@ -30,6 +30,7 @@ from zenml.model.runs import (
     CacheKey,
     Claim,
     ErrorRecord,
+    InFlight,
     MetricRecord,
     Owner,
     PipelineRecord,
@@ -128,7 +129,9 @@ class SQLMetadataStore(BaseMetadataStore):
         inputs: Mapping[str, int],
         owner: Owner,
         lease_until: float,
-    ) -> Claim:
+        reason: str | None = None,
+        shares: bool = False,
+    ) -> Claim | InFlight:
         """Claim a step."""
         database = self._database
         sql = database.sql
@@ -251,7 +254,14 @@ class SQLMetadataStore(BaseMetadataStore):
 
         database.write(work)
 
-    def fail_step(self, step_run_id: int, error: ErrorRecord) -> None:
+    def fail_step(
+        self,
+        step_run_id: int,
+        error: ErrorRecord,
+        *,
+        status: ExecutionStatus = ExecutionStatus.FAILED,
+        final: bool = True,
+    ) -> None:
         """End a step that has not ended as `failed`; an attempt that is under way can no longer publish."""
         database = self._database
         sql = database.sql

@@ -5,8 +5,8 @@ It is complete (a step runs from it and the stack's components alone) and holds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,10 +23,53 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class InputSpec:
-    """Where an input comes from: the output `output` of the step named `step`."""
+    """Where an input comes from: the output `output` of the step named `step`.
+
+    `mode` says what of it: the "value"; in a mapped step, one of the "items" of the list that it is for each instance; in a mapped step
+    behind a mapped one, the output of the "same" instance; behind a mapped one, the outputs of "all" instances as a list.
+    """
 
     step: str
     output: str
+    mode: str = "value"
+
+
+@dataclass(frozen=True)
+class ConditionSpec:
+    """What must hold for a step to run: the output of another step, compared with a value.
+
+    `operator` is "true", "false", "==", "!=", "<", "<=", ">" or ">="; `value`, JSON data, is for the last six.
+    """
+
+    step: str
+    output: str
+    operator: str = "true"
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class RetrySpec:
+    """When a failed attempt is followed by another: `attempts` at the most, the first one included.
+
+    The wait before attempt n+1 is `delay * backoff ** (n - 1)` seconds, at most `max_delay`. `on` names the classes of exceptions,
+    subclasses included, as import paths.
+    """
+
+    attempts: int
+    delay: float = 0.0
+    backoff: float = 2.0
+    max_delay: float = 300.0
+    on: tuple[str, ...] = ("builtins.Exception",)
+
+
+@dataclass(frozen=True)
+class ResourceSpec:
+    """What a step needs while it runs: cores, bytes of memory, devices, and tokens of the user's own kinds."""
+
+    cpu: float | None = None
+    memory: int | None = None
+    gpu: int = 0
+    custom: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +107,20 @@ class StepSpec:
     code: Mapping[str, str] = field(default_factory=dict)
     step_operator: str | None = None
     docstring: str | None = None
+    each: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    when: ConditionSpec | None = None
+    retry: RetrySpec | None = None
+    timeout: float | None = None
+    resources: ResourceSpec | None = None
+    cache_parts: Mapping[str, str] = field(default_factory=dict)
+    expires_after: float | None = None
+    on_failure: str | None = None
+    on_success: str | None = None
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it has one instance for each item of a list."""
+        return bool(self.each) or any(source.mode in ("items", "same") for source in self.inputs.values())
 
 
 @dataclass(frozen=True)
@@ -80,8 +137,10 @@ class Deployment:
     """A compiled pipeline: what will run, in which order, with what, and where.
 
     `steps` are in topological order; independent ones stand in the order in which the pipeline calls them.
-    `source_root` is the folder that the sources are
-    relative to. `requirements` are those of the pipeline: pip requirement lines.
+    `source_root` is the folder that the sources are relative to; `source` names the pipeline, empty where it cannot be imported again,
+    and `arguments` what it was made with. `requirements` are those of the pipeline: pip requirement lines. `verify` says how a cached
+    result is looked at: "present" (files and sizes) or "full" (digests). `environment` holds versions: of Python, the platform and
+    the packages that the project imports.
     """
 
     pipeline: str
@@ -97,6 +156,12 @@ class Deployment:
     docstring: str | None = None
     zenml_version: str = ""
     git_sha: str | None = None
+    source: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    verify: str = "present"
+    on_failure: str | None = None
+    on_success: str | None = None
 
     def step(self, name: str) -> StepSpec:
         """The step of that name. Raises KeyError."""
@@ -120,6 +185,12 @@ class Deployment:
             "docstring": self.docstring,
             "zenml_version": self.zenml_version,
             "git_sha": self.git_sha,
+            "source": self.source,
+            "arguments": dict(self.arguments),
+            "environment": dict(self.environment),
+            "verify": self.verify,
+            "on_failure": self.on_failure,
+            "on_success": self.on_success,
             "steps": [_step_document(step) for step in self.steps],
             "stack": {
                 "name": self.stack.name,
@@ -153,6 +224,12 @@ class Deployment:
             docstring=document["docstring"],
             zenml_version=document["zenml_version"],
             git_sha=document["git_sha"],
+            source=document.get("source", ""),
+            arguments=document.get("arguments", {}),
+            environment=document.get("environment", {}),
+            verify=document.get("verify", "present"),
+            on_failure=document.get("on_failure"),
+            on_success=document.get("on_success"),
             steps=tuple(_step_from(value) for value in document["steps"]),
             stack=StackSpec(
                 name=stack["name"],
@@ -165,11 +242,11 @@ class Deployment:
 
 
 def _step_document(step: StepSpec) -> dict[str, Any]:
-    return {
+    document: dict[str, Any] = {
         "name": step.name,
         "source": step.source,
         "entrypoint_name": step.entrypoint_name,
-        "inputs": {name: {"step": i.step, "output": i.output} for name, i in step.inputs.items()},
+        "inputs": {name: _without_defaults(i) for name, i in step.inputs.items()},
         "upstream": list(step.upstream),
         "outputs": [
             {
@@ -186,9 +263,32 @@ def _step_document(step: StepSpec) -> dict[str, Any]:
         "step_operator": step.step_operator,
         "docstring": step.docstring,
     }
+    # What few steps have is left out of the others: a run may have ten thousand.
+    for name in ("each", "cache_parts"):
+        if value := getattr(step, name):
+            document[name] = dict(value)
+    for name in ("when", "retry", "resources"):
+        if (part := getattr(step, name)) is not None:
+            document[name] = _without_defaults(part)
+    for name in ("timeout", "expires_after", "on_failure", "on_success"):
+        if (value := getattr(step, name)) is not None:
+            document[name] = value
+    return document
+
+
+def _without_defaults(part: Any) -> dict[str, Any]:
+    values = ((f, getattr(part, f.name)) for f in fields(part))
+    return {
+        f.name: list(value) if isinstance(value, tuple) else value
+        for f, value in values
+        if value != f.default
+    }
 
 
 def _step_from(document: Document) -> StepSpec:
+    when, retry, resources = (document.get(name) for name in ("when", "retry", "resources"))
+    if retry and "on" in retry:
+        retry = {**retry, "on": tuple(retry["on"])}
     return StepSpec(
         name=document["name"],
         source=document["source"],
@@ -204,4 +304,13 @@ def _step_from(document: Document) -> StepSpec:
         code=document["code"],
         step_operator=document["step_operator"],
         docstring=document["docstring"],
+        each=document.get("each", {}),
+        when=ConditionSpec(**when) if when else None,
+        retry=RetrySpec(**retry) if retry else None,
+        timeout=document.get("timeout"),
+        resources=ResourceSpec(**resources) if resources else None,
+        cache_parts=document.get("cache_parts", {}),
+        expires_after=document.get("expires_after"),
+        on_failure=document.get("on_failure"),
+        on_success=document.get("on_success"),
     )

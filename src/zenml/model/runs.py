@@ -105,6 +105,15 @@ class RunDraft:
     lease_until: float
     zenml_version: str
     git_sha: str | None = None
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The earlier run that a run goes on from. `kind` is "resume" or "replay"."""
+
+    kind: str
+    run_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +143,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class InFlight:
+    """Another run is computing the same result at this moment: in the step run `step_run_id`."""
+
+    step_run_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class CachedResult:
-    """A step run that really ran, and its outputs in declared order."""
+    """A step run that really ran, its outputs in declared order, and when it ended."""
 
     step_run_id: int
     artifacts: tuple[ArtifactRecord, ...]
+    ended: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +195,15 @@ class RunRecord:
     owner: Owner | None = None
     lease_until: float | None = None
     cancel_requested: float | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepRunRecord:
-    """A recorded step of a run. `source` is the step run that a cached one takes its outputs from."""
+    """A recorded step of a run, or one instance of a mapped one (`map_index` from 0 on; -1 is the step itself).
+
+    `source` is the step run that a cached one takes its outputs from.
+    """
 
     id: int
     run_id: int
@@ -200,7 +221,21 @@ class StepRunRecord:
     ended: float | None
     error: ErrorRecord | None
     reason: str | None = None
-    """Why a skipped step was skipped."""
+    """Why a skipped step was skipped; why one that ran was not taken from the cache, where its key alone does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt of a step run; the first one has the number 1."""
+
+    id: int
+    step_run_id: int
+    number: int
+    status: ExecutionStatus
+    owner: Owner
+    started: float
+    ended: float | None
+    error: ErrorRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,21 +251,51 @@ class MetricRecord:
 
 @dataclass(frozen=True)
 class StepTask:
-    """One attempt of a step that is to be executed: all that the runner needs besides the deployment and the stack."""
+    """One attempt of a step that is to be executed: all that the runner needs besides the deployment and the stack.
+
+    `map_index` is that of an instance of a mapped step. An input that collects the outputs of a mapped step has one entry for each,
+    called "name[0]", "name[1]" ... `reason` is why there was no cached result, where the key alone does not tell. With `shares`, the
+    attempt gives way to another run that computes the same result at this moment.
+    """
 
     run_id: int
     step_run_id: int
     step: str
     key: CacheKey
     inputs: Mapping[str, ArtifactRecord] = field(default_factory=dict)
+    map_index: int = -1
+    reason: str | None = None
+    shares: bool = False
+
+    @property
+    def label(self) -> str:
+        """The step as people know it: "train", or "train[3]"."""
+        return self.step if self.map_index < 0 else f"{self.step}[{self.map_index}]"
 
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """How an attempt ended. `exception` is the step's own one where it was raised in this process."""
+    """How an attempt ended. `exception` is the step's own one where it was raised in this process.
+
+    `final` is False for a failed attempt that another one shall follow. `is_recorded` is False where the attempt's process could not
+    record its end itself: it was killed, or died. `in_flight` is the step run that the attempt has given way to; it was not started then.
+    """
 
     task: StepTask
     status: ExecutionStatus
     artifacts: tuple[ArtifactRecord, ...] = ()
     error: ErrorRecord | None = None
     exception: BaseException | None = None
+    final: bool = True
+    is_recorded: bool = True
+    in_flight: int | None = None
+
+
+def attempt_folder(store: str, run_uuid: UUID, step: str, map_index: int, number: int) -> str:
+    """Where an attempt writes, below the root of the artifact store `store`: its log, and a folder for each output."""
+    name = f"{step}.{number}" if map_index < 0 else f"{step}/{map_index}.{number}"
+    return f"{store.rstrip('/')}/runs/{run_uuid}/{name}"
+
+
+LOG_FILE = "log.txt"
+"""Name of the file in an attempt's folder that holds what the step printed and logged."""

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 class Executor(ABC):
     """Executes attempts of steps for one run.
 
-    The engine's driver submits a task when everything that it waits for has ended and fewer than `slots` are under
-    way, then waits; it calls
-    every method from one thread. An attempt that was submitted is reported by `wait` exactly once, whatever happens to it. A context
+    The engine's driver submits a task when everything that it waits for has ended and `has_room` for it, then waits; it calls every
+    method from one thread. An attempt that was submitted is reported by `wait` exactly once, whatever happens to it. A context
     manager: leaving it ends what still runs.
     """
 
-    slots: int = 1
-    """How many attempts may be under way at a time."""
+    @abstractmethod
+    def has_room(self, task: StepTask) -> bool:
+        """Whether the attempt can be executed now, beside those under way. With nothing under way, every attempt has room."""
 
     @abstractmethod
     def submit(self, task: StepTask) -> None:
@@ -40,7 +40,10 @@ class Executor(ABC):
         """The attempts that have ended since the last call: at least one, unless `timeout` (seconds) runs out."""
 
     def cancel(self, task: StepTask) -> None:
-        """Ask an attempt to end; it is reported by `wait` like any other."""
+        """End an attempt, within seconds and whatever its code does.
+
+        It is reported by `wait` like any other: `cancelled`, and not recorded (`StepOutcome.is_recorded`), unless it ended just before.
+        """
 
     def close(self) -> None:
         """End everything that still runs, and free what is held."""
@@ -79,6 +82,13 @@ class BaseOrchestrator(StackComponent):
         """What the steps have in common with each other and the caller: every component of the stack must reach that far."""
         return Reach.PROCESS
 
+    def check_deployment(self, deployment: Deployment) -> None:
+        """See that every step of the deployment can be executed here, before anything is recorded.
+
+        Raises:
+            StackValidationError: one cannot: it needs more resources than there are, for instance.
+        """
+
     @abstractmethod
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
         """An executor for the run of `deployment`.
@@ -94,6 +104,10 @@ class InProcessExecutor(Executor):
     def __init__(self, run_step: StepRunner) -> None:
         self._run_step = run_step
         self._ended: list[StepOutcome] = []
+
+    def has_room(self, task: StepTask) -> bool:
+        """One at a time."""
+        return not self._ended
 
     def submit(self, task: StepTask) -> None:
         """Execute the attempt."""

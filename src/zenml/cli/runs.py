@@ -1,0 +1,122 @@
+"""`zenml pipeline runs`: see what ran."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zenml.cli.groups import LazyGroup, entry
+from zenml.cli.session import active_metadata_store, active_run
+from zenml.cli.tables import Table, moment
+from zenml.cli.terminal import Terminal, output_option, pass_terminal
+from zenml.exceptions import DoesNotExistException, nearest
+
+if TYPE_CHECKING:
+    from zenml.model.runs import RunRecord
+    from zenml.post_execution import PipelineRunView, StepView
+
+_ENTRIES = {
+    "list": entry("Commands", "zenml.cli.runs:list_", "List runs, the latest first."),
+    "describe": entry("Commands", "zenml.cli.runs:describe", "Show a run and its steps."),
+}
+
+
+@click.group(cls=LazyGroup, entries=_ENTRIES)
+def runs() -> None:
+    """See the runs of pipelines."""
+
+
+@click.command("list")
+@click.option("-p", "--pipeline", "pipeline_name", metavar="NAME", help="Only the runs of this pipeline.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="At most so many, the latest.",
+)
+@output_option
+@pass_terminal
+def list_(terminal: Terminal, pipeline_name: str | None, limit: int) -> None:
+    """List runs, the latest first."""
+    store = active_metadata_store(terminal)
+    record = None if pipeline_name is None else store.pipeline(pipeline_name)
+    if pipeline_name is not None and record is None:
+        known = [known.name for known in store.pipelines()]
+        raise DoesNotExistException(
+            f"The pipeline '{pipeline_name}' has no runs on the active stack.{nearest(pipeline_name, known)}"
+        )
+    found = store.runs(None if record is None else record.id, limit=limit, newest_first=True)
+    documents = [_run_document(run) for run in found]
+    table = Table(
+        ("PIPELINE", "RUN", "STATUS", "STARTED", "SECONDS"),
+        [
+            [document[key] for key in ("pipeline", "name", "status", "started", "seconds")]
+            for document in documents
+        ],
+    )
+    terminal.show(documents, table if documents else None, "No pipelines have run on the active stack.")
+
+
+@click.command("describe")
+@click.argument("name", metavar="RUN_NAME")
+@output_option
+@pass_terminal
+def describe(terminal: Terminal, name: str) -> None:
+    """Show the steps of a run. What each got and gave, and why it failed or was skipped."""
+    run = active_run(terminal, name)
+    document = _described(run)
+    rows = [
+        (
+            step["name"],
+            step["status"],
+            step["seconds"],
+            ", ".join(step["parents"]),
+            step["error"] or step["reason"],
+        )
+        for step in document["steps"]
+    ]
+    title = f"Run '{run.name}' of the pipeline '{run.pipeline_name}' on the stack '{run.stack_name}': {run.status}"
+    terminal.show(document, Table(("STEP", "STATUS", "SECONDS", "AFTER", "NOTE"), rows, title=title))
+
+
+def _run_document(run: RunRecord) -> dict[str, Any]:
+    return {
+        "pipeline": run.pipeline,
+        "name": run.name,
+        "status": run.status.value,
+        "stack": run.stack,
+        "started": moment(run.created),
+        "seconds": None if run.ended is None else round(run.ended - run.created, 3),
+    }
+
+
+def _described(run: PipelineRunView) -> dict[str, Any]:
+    return {
+        "pipeline": run.pipeline_name,
+        "name": run.name,
+        "status": run.status.value,
+        "stack": run.stack_name,
+        "started": run.start_time.isoformat(timespec="seconds"),
+        "seconds": None if run.end_time is None else round(run.duration.total_seconds(), 3),
+        "zenml_version": run.zenml_version,
+        "git_sha": run.git_sha,
+        "runtime_configuration": dict(run.runtime_configuration),
+        "steps": [_step_document(step) for step in run.steps],
+    }
+
+
+def _step_document(step: StepView) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "status": step.status.value,
+        "seconds": None if step.duration is None else round(step.duration.total_seconds(), 3),
+        "parents": [parent.name for parent in step.parent_steps],
+        "parameters": dict(step.parameters),
+        "inputs": {name: artifact.uri for name, artifact in step.inputs.items()},
+        "outputs": {name: artifact.uri for name, artifact in step.outputs.items()},
+        "error": None if step.error is None else f"{step.error.type}: {step.error.message}",
+        "reason": step.reason,
+    }
