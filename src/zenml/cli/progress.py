@@ -75,6 +75,14 @@ class LiveObserver:
         if error is not None:
             self._notes[step] = f"{error.type}: {error.message}"
 
+    def step_retried(self, step: str, attempt: int, error: ErrorRecord, delay: float) -> None:
+        """Show what the attempt before failed with."""
+        self._notes[step] = f"attempt {attempt} after {error.type}: {error.message}"
+
+    def step_expanded(self, step: str, count: int) -> None:
+        """Show the number of instances."""
+        self._notes[step] = f"{count} instances"
+
     def step_cached(self, step: str) -> None:
         """Show the step as cached."""
         self._states[step] = ExecutionStatus.CACHED

@@ -34,6 +34,17 @@ class RunObserver(Protocol):
         """A step was executed."""
         ...
 
+    def step_retried(self, step: str, attempt: int, error: ErrorRecord, delay: float) -> None:
+        """An attempt of a step has failed; `attempt`, the number of the next one, starts in `delay` seconds."""
+        ...
+
+    def step_expanded(self, step: str, count: int) -> None:
+        """A mapped step has `count` instances, "train[0]", "train[1]" ..., that are told of like steps from now on.
+
+        The step itself ends, as `step_finished` or `step_cached` tells, when all of them have ended.
+        """
+        ...
+
     def step_cached(self, step: str) -> None:
         """A step takes its outputs from an earlier run."""
         ...
@@ -76,6 +87,17 @@ class LogObserver:
                 error.type,
                 error.message,
             )
+
+    def step_retried(self, step: str, attempt: int, error: ErrorRecord, delay: float) -> None:
+        """Log the error, and when the step is tried again."""
+        when = f"in {duration(delay)}" if delay else "now"
+        logger.warning(
+            "Step `%s` failed, attempt %d starts %s: %s: %s", step, attempt, when, error.type, error.message
+        )
+
+    def step_expanded(self, step: str, count: int) -> None:
+        """Log the number."""
+        logger.info("Step `%s` has %d instances.", step, count)
 
     def step_cached(self, step: str) -> None:
         """Log the hit."""
