@@ -106,7 +106,7 @@ def test_every_missing_or_shortened_file_is_named(store, name):
         with pytest.raises(ArtifactGoneError, match="'output' is gone") as caught:
             read_value(record, store)
         assert repr(entry.path) in str(caught.value)
-        assert f"{entry.path!r} of the artifact 'output' is missing" in (check_present(record, store) or "")
+        assert f"'output' is gone: its file {entry.path!r} is missing" in (check_present(record, store) or "")
         path.write_bytes(content)
 
 
