@@ -67,6 +67,8 @@ class Owner:
     pid: int = 0
     started: float = 0.0
     engine_id: str = ""
+    is_interruptible: bool = False
+    """Whether SIGINT reaches what it executes: a run in the process's main thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +291,18 @@ class StepOutcome:
     final: bool = True
     is_recorded: bool = True
     in_flight: int | None = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a step or, without `step`, a run has ended: what hooks are called with. `exception` is the original one where it is at hand."""
+
+    pipeline: str
+    run: str
+    status: ExecutionStatus
+    step: str | None = None
+    error: ErrorRecord | None = None
+    exception: BaseException | None = None
 
 
 def attempt_folder(store: str, run_uuid: UUID, step: str, map_index: int, number: int) -> str:

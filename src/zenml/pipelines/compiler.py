@@ -12,9 +12,10 @@ from uuid import UUID
 
 from zenml._version import __version__
 from zenml.engine.fingerprint import code_of
-from zenml.exceptions import PipelineInterfaceError
+from zenml.exceptions import PipelineInterfaceError, StepInterfaceError
 from zenml.materializers.classes import import_path
-from zenml.model.deployment import Deployment, InputSpec, OutputSpec, StackSpec, StepSpec
+from zenml.model.deployment import ConditionSpec, Deployment, InputSpec, OutputSpec, StackSpec, StepSpec
+from zenml.model.json import canonical
 from zenml.steps.annotations import describe
 
 if TYPE_CHECKING:
@@ -106,10 +107,9 @@ def in_order(invocations: Sequence[Invocation], pipeline: str) -> list[Invocatio
 
 
 def upstream(invocation: Invocation) -> list[Invocation]:
-    """What an invocation waits for, each once: the sources of its inputs, then what `after` names."""
-    return list(
-        dict.fromkeys([*(output.invocation for output in invocation.inputs.values()), *invocation.upstream])
-    )
+    """What an invocation waits for, each once: the sources of its inputs and its condition, then what `after` names."""
+    outputs = [*invocation.inputs.values(), *([invocation.when.output] if invocation.when else [])]
+    return list(dict.fromkeys([*(output.invocation for output in outputs), *invocation.upstream]))
 
 
 def _circle(waits_for: Mapping[Invocation, set[Invocation]]) -> list[str]:
@@ -126,12 +126,14 @@ def _spec(
     invocation: Invocation, code: Mapping[str, str], root: Path | None, *, enable_cache: bool
 ) -> StepSpec:
     step = invocation.step
+    parameters, each = _parameters(invocation)
     return StepSpec(
         name=invocation.name,
         source=_source(type(step), root),
         entrypoint_name=step.NAME,
         inputs={
-            name: InputSpec(output.invocation.name, output.name) for name, output in invocation.inputs.items()
+            name: InputSpec(output.invocation.name, output.name, invocation.modes.get(name, "value"))
+            for name, output in invocation.inputs.items()
         },
         upstream=tuple(earlier.name for earlier in upstream(invocation)),
         outputs=tuple(
@@ -143,11 +145,57 @@ def _spec(
             )
             for name, annotation in step.signature.outputs.items()
         ),
-        parameters=step.complete_parameters(invocation.name, invocation.inputs, invocation.parameters),
+        parameters=parameters,
         enable_cache=enable_cache and step.enable_cache,
         code=code,
         step_operator=step.step_operator,
         docstring=step.__doc__,
+        each=each,
+        when=_condition(invocation),
+        retry=step.retries.spec() if step.retries else None,
+        timeout=step.timeout,
+        resources=step.resources.spec() if step.resources else None,
+        on_failure=_hook(step.on_failure),
+        on_success=_hook(step.on_success),
+    )
+
+
+def _parameters(invocation: Invocation) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """The parameters that all instances have in common, and those that each has its own of."""
+    complete = invocation.step.complete_parameters
+    if not invocation.each:
+        return complete(invocation.name, invocation.inputs, invocation.parameters), {}
+    instances = [
+        complete(
+            invocation.name,
+            invocation.inputs,
+            {**invocation.parameters, **dict(zip(invocation.each, values, strict=True))},
+        )
+        for values in zip(*invocation.each.values(), strict=True)
+    ]
+    common = {name: value for name, value in (instances or [{}])[0].items() if name not in invocation.each}
+    return common, {name: [instance[name] for instance in instances] for name in invocation.each}
+
+
+def _condition(invocation: Invocation) -> ConditionSpec | None:
+    if invocation.when is None:
+        return None
+    output, value = invocation.when.output, invocation.when.value
+    try:
+        canonical(value)
+    except (TypeError, ValueError) as error:
+        raise StepInterfaceError(
+            f"`when` of the step '{invocation.name}' compares with a {type(value).__qualname__}: {error}. Compare with a number, a text, "
+            "true, false or None; anything else in a step that returns a bool."
+        ) from error
+    return ConditionSpec(output.invocation.name, output.name, invocation.when.operator, value)
+
+
+def _hook(hook: Any) -> str | None:
+    return (
+        None
+        if hook is None
+        else f"{hook.__module__}.{getattr(hook, '__qualname__', type(hook).__qualname__)}"
     )
 
 

@@ -67,6 +67,24 @@ def is_assignable(produced: Any, expected: Any) -> bool:
     return _arguments_fit(produced, expected)
 
 
+def item_of(annotation: Any) -> Any:
+    """The type of the items of what is declared as a list, or another sequence; None if it is declared as something else."""
+    annotation = _plain(annotation)
+    if annotation in (Any, object):
+        return Any
+    origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
+    if origin in _UNIONS:
+        items = [item_of(member) for member in arguments]
+        return None if None in items else Union[tuple(items)]  # noqa: UP007 - of a tuple
+    if not inspect.isclass(origin) or issubclass(origin, (str, bytes, bytearray, dict)):
+        return None
+    if issubclass(origin, tuple) and arguments and arguments[-1] is not Ellipsis:
+        return Union[arguments]  # noqa: UP007 - of a tuple
+    if issubclass(origin, collections.abc.Iterable) and hasattr(origin, "__len__"):
+        return arguments[0] if arguments and issubclass(origin, collections.abc.Sequence) else Any
+    return None
+
+
 def conforms(value: Any, annotation: Any, *, deep: bool = True) -> bool:
     """Whether `value` is what `annotation` declares; of built-in containers, each item as well if `deep`."""
     annotation = _plain(annotation)

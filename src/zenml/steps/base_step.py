@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from abc import ABCMeta
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
@@ -18,7 +20,9 @@ from zenml.steps.annotations import conforms, describe, describe_value
 from zenml.steps.composition import composition, present
 from zenml.steps.config import BaseStepConfig
 from zenml.steps.context import StepContext
+from zenml.steps.hooks import Hook, checked_hook
 from zenml.steps.parameters import from_json, to_json
+from zenml.steps.retry import Retry
 from zenml.steps.signature import Signature, names_around
 
 if TYPE_CHECKING:
@@ -27,27 +31,40 @@ if TYPE_CHECKING:
     from zenml.artifacts import BaseArtifact
     from zenml.materializers import BaseMaterializer
     from zenml.steps.composition import Before
+    from zenml.steps.resources import Resources
 
 
 class _StepType(ABCMeta):
     """Calling a step's class makes an instance; while a pipeline is put together, it adds the step to the pipeline."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        pipeline = composition()
-        if pipeline is None:
+        if composition() is None:
             return super().__call__(*args, **kwargs)
+        return cls._use(args, kwargs)
+
+    def _use(cls, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_mapped: bool = False) -> Any:
         # A configuration belongs to the step, wherever it stands; everything else to this use of it.
         configs = [value for value in (*args, *kwargs.values()) if isinstance(value, BaseStepConfig)]
         step = super().__call__(*configs)
         given = tuple(value for value in args if not isinstance(value, BaseStepConfig))
         named = {name: value for name, value in kwargs.items() if not isinstance(value, BaseStepConfig)}
-        return pipeline.add(step, given, named)
+        return present("map" if is_mapped else "call").add(step, given, named, is_mapped=is_mapped)
+
+    @property
+    def map(cls) -> Callable[..., Any]:
+        """In a pipeline's function, `some_step.map(...)`: use this step once for each item of a list."""
+
+        # Properties, because Python prefers them to the methods that instances have.
+        def spread(*args: Any, **kwargs: Any) -> Any:
+            present("map")
+            return cls._use(args, kwargs, is_mapped=True)
+
+        return spread
 
     @property
     def after(cls) -> Callable[..., None]:
         """In a pipeline's function, `some_step.after(...)`: every use of this step waits for those."""
 
-        # A property, because Python prefers it to the method that instances have.
         def order(*others: Before) -> None:
             present("after").order(cls, others)  # type: ignore[arg-type]  # found by its class
 
@@ -74,6 +91,11 @@ class BaseStep(metaclass=_StepType):
     ENABLE_CACHE: ClassVar[bool | None] = None
     OUTPUT_TYPES: ClassVar[Mapping[str, type[BaseArtifact]]] = {}
     STEP_OPERATOR: ClassVar[str | None] = None
+    RETRIES: ClassVar[Retry | None] = None
+    TIMEOUT: ClassVar[float | timedelta | None] = None
+    RESOURCES: ClassVar[Resources | None] = None
+    ON_FAILURE: ClassVar[Hook | None] = None
+    ON_SUCCESS: ClassVar[Hook | None] = None
 
     entrypoint: ClassVar[Callable[..., Any]]
 
@@ -105,6 +127,12 @@ class BaseStep(metaclass=_StepType):
             self.ENABLE_CACHE if self.ENABLE_CACHE is not None else self.signature.context is None
         )
         self.step_operator = self.STEP_OPERATOR
+        self.retries = _retries(self.NAME, self.RETRIES)
+        self.timeout = _seconds(self.NAME, self.TIMEOUT)
+        self.resources = self.RESOURCES
+        # Statically: a function that stands in a class would come as a method of the instance.
+        self.on_failure = checked_hook(inspect.getattr_static(self, "ON_FAILURE"), self.NAME)
+        self.on_success = checked_hook(inspect.getattr_static(self, "ON_SUCCESS"), self.NAME)
         self.return_materializers: dict[str, tuple[type[BaseMaterializer], ...]] = {}
         self.parameters: dict[str, Any] = {}
         for value in args:
@@ -124,6 +152,18 @@ class BaseStep(metaclass=_StepType):
                 f"`{self.NAME}.entrypoint(...)`."
             )
         return pipeline.add(self, args, kwargs)
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """In a pipeline's function: use this step once for each item of a list.
+
+        Lists, and outputs of steps that are lists, are spread over the instances, item by item; all must have the same length. An output of
+        a mapped step gives each instance what its twin gave. Everything else, and what is marked as `unmapped(...)`, every instance gets
+        as it is. The outputs are those of all instances: a step that takes one gets a list.
+
+        Raises:
+            StepInterfaceError: there is nothing to map over, or the items are not what the step takes.
+        """
+        return present("map").add(self, args, kwargs, is_mapped=True)
 
     def after(self, *others: Before) -> Self:
         """In a pipeline's function: let this step start only when `others` have ended."""
@@ -349,6 +389,11 @@ def step(
     output_types: Mapping[str, type[BaseArtifact]] | None = None,
     step_operator: str | None = None,
     custom_step_operator: str | None = None,
+    retries: Retry | int | None = None,
+    timeout: float | timedelta | None = None,
+    resources: Resources | None = None,
+    on_failure: Hook | None = None,
+    on_success: Hook | None = None,
 ) -> Callable[[Callable[..., Any]], Any]: ...
 def step(
     function: Callable[..., Any] | None = None,
@@ -359,6 +404,11 @@ def step(
     output_types: Mapping[str, type[BaseArtifact]] | None = None,
     step_operator: str | None = None,
     custom_step_operator: str | None = None,
+    retries: Retry | int | None = None,
+    timeout: float | timedelta | None = None,
+    resources: Resources | None = None,
+    on_failure: Hook | None = None,
+    on_success: Hook | None = None,
 ) -> Any:
     """Make a step of a function whose arguments and result are annotated.
 
@@ -369,6 +419,11 @@ def step(
         output_types: the kind of artifact of each output, a class of `zenml.artifacts`.
         step_operator: name of the step operator that executes it.
         custom_step_operator: the same, under its older name.
+        retries: when a failed attempt is followed by another; a number n stands for `Retry(attempts=n + 1)`.
+        timeout: seconds after which an attempt is ended, whatever it does.
+        resources: what it needs while it runs.
+        on_failure: a function that is called with an `Ending` when the step has failed for good.
+        on_success: the same, when it really ran to its end.
 
     Raises:
         StepInterfaceError: annotations are missing, or the arguments do not make a step.
@@ -386,6 +441,11 @@ def step(
             "ENABLE_CACHE": enable_cache,
             "OUTPUT_TYPES": dict(output_types or {}),
             "STEP_OPERATOR": step_operator or custom_step_operator,
+            "RETRIES": _retries(function.__name__, retries),
+            "TIMEOUT": _seconds(function.__name__, timeout),
+            "RESOURCES": resources,
+            "ON_FAILURE": checked_hook(on_failure, function.__name__),
+            "ON_SUCCESS": checked_hook(on_success, function.__name__),
             "__doc__": function.__doc__,
             "__module__": function.__module__,
             "__qualname__": function.__qualname__,
@@ -409,6 +469,25 @@ def _make(
     class_: Any = _StepType(name, (base,), namespace, local_names=local_names)
     made: type[BaseStep] = class_
     return made
+
+
+def _retries(step: str, given: Any) -> Retry | None:
+    if given is None or isinstance(given, Retry):
+        return given
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise StepInterfaceError(
+            f"`retries` of the step '{step}' is {given!r}, expected a Retry, or a number."
+        )
+    return Retry(attempts=given + 1)
+
+
+def _seconds(step: str, given: Any) -> float | None:
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if seconds is None or (
+        isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 < seconds < math.inf
+    ):
+        return seconds
+    raise StepInterfaceError(f"`timeout` of the step '{step}' is {given!r}, expected seconds, more than 0.")
 
 
 def _is_subclass(thing: Any, class_: type[Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zenml.exceptions import PipelineInterfaceError, StepInterfaceError, nearest
 from zenml.model.names import check_name
-from zenml.steps.annotations import describe, is_assignable
+from zenml.steps.annotations import describe, is_assignable, item_of
+from zenml.steps.conditions import Condition
 
 if TYPE_CHECKING:
     from zenml.steps.base_step import BaseStep
@@ -21,7 +22,8 @@ class Invocation:
     """One use of a step in a pipeline.
 
     `inputs` are fed by outputs of other invocations, `parameters` are plain values; `upstream` are those that must end before, besides
-    the ones that the inputs come from.
+    the ones that the inputs come from. One that `is_mapped` has an instance for each item of a list: `modes` says which inputs are spread
+    over the instances or collect what instances gave (`InputSpec.mode`), `each` holds the parameters that are.
     """
 
     name: str
@@ -29,6 +31,10 @@ class Invocation:
     inputs: dict[str, StepOutput] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     upstream: list[Invocation] = field(default_factory=list)
+    modes: dict[str, str] = field(default_factory=dict)
+    each: dict[str, Sequence[Any]] = field(default_factory=dict)
+    when: Condition | None = None
+    is_mapped: bool = False
 
     def after(self, *others: Before) -> Invocation:
         """Let this one start only when `others` (steps, their outputs, or what calling them gave) have ended."""
@@ -41,11 +47,37 @@ class Invocation:
 
 @dataclass(frozen=True, eq=False)
 class StepOutput:
-    """An output of a step that has not run yet: what calling a step in a pipeline gives."""
+    """An output of a step that has not run yet: what calling a step in a pipeline gives.
+
+    Comparing it gives a condition for `when=`; `~output` is the condition that it is false.
+    """
 
     invocation: Invocation
     name: str
     annotation: Any
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Condition:  # type: ignore[override]  # a condition, not yet a truth
+        return Condition(self, "==", other)
+
+    def __ne__(self, other: object) -> Condition:  # type: ignore[override]
+        return Condition(self, "!=", other)
+
+    def __lt__(self, other: Any) -> Condition:
+        return Condition(self, "<", other)
+
+    def __le__(self, other: Any) -> Condition:
+        return Condition(self, "<=", other)
+
+    def __gt__(self, other: Any) -> Condition:
+        return Condition(self, ">", other)
+
+    def __ge__(self, other: Any) -> Condition:
+        return Condition(self, ">=", other)
+
+    def __invert__(self) -> Condition:
+        return Condition(self, "false")
 
     def __repr__(self) -> str:
         return f"<output '{self.name}' of the step '{self.invocation.name}'>"
@@ -65,6 +97,13 @@ class StepOutput:
         )
 
 
+@dataclass(frozen=True)
+class unmapped:  # noqa: N801 - read as a verb: `train.map(settings, data=unmapped(data))`
+    """In `step.map(...)`: give this to every instance as it is."""
+
+    value: Any
+
+
 Before: TypeAlias = "Invocation | StepOutput | BaseStep | type[BaseStep] | str | tuple[StepOutput, ...]"
 
 
@@ -79,17 +118,24 @@ class Composition:
         self._numbers: dict[str, int] = {}
         self._order: list[tuple[Invocation | BaseStep, Before]] = []
 
-    def add(self, step: BaseStep, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Record that a step is called; gives what the call gives.
+    def add(
+        self, step: BaseStep, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_mapped: bool = False
+    ) -> Any:
+        """Record that a step is called, or mapped; gives what the call gives.
 
         Raises:
             StepInterfaceError: the arguments do not fit the step; the message names both.
         """
         before = kwargs.pop("after", ()) if "after" not in step.signature.arguments else ()
         name = kwargs.pop("id", None) if "id" not in step.signature.arguments else None
-        invocation = Invocation(self._name(step, name), step)
+        when = kwargs.pop("when", None) if "when" not in step.signature.arguments else None
+        invocation = Invocation(self._name(step, name), step, is_mapped=is_mapped)
         for argument, value in self._bind(invocation, args, kwargs).items():
             self._give(invocation, argument, value)
+        if is_mapped:
+            _check_width(invocation)
+        if when is not None:
+            invocation.when = self._condition(invocation, when)
         self.invocations.append(invocation)
         self._by_name[invocation.name] = invocation
         self.order(
@@ -162,6 +208,9 @@ class Composition:
         from zenml.steps.base_step import BaseStep  # which is made of this module
 
         step = invocation.step
+        is_spread = invocation.is_mapped and not isinstance(value, unmapped)
+        if isinstance(value, unmapped):
+            value = value.value
         if isinstance(value, tuple) and value and all(isinstance(item, StepOutput) for item in value):
             outputs = ", ".join(item.name for item in value)
             raise StepInterfaceError(
@@ -184,8 +233,14 @@ class Composition:
                 f"The step '{invocation.name}' is given outputs of steps inside of a {type(value).__name__} for {argument!r}: an input "
                 "takes one output. Give each its own argument, or collect them in a step."
             )
+        if isinstance(value, Condition):
+            raise StepInterfaceError(
+                f"The step '{invocation.name}' is given the condition {value!r} for {argument!r}: a condition is for `when=` only. "
+                "Compute it in a step."
+            )
         if not isinstance(value, StepOutput):
-            invocation.parameters[argument] = value
+            spread = is_spread and isinstance(value, (list, tuple))
+            (invocation.each if spread else invocation.parameters)[argument] = value
             return
         source = self._by_name.get(value.invocation.name)
         if source is not value.invocation:
@@ -197,12 +252,35 @@ class Composition:
                 f"{argument!r} of the step '{invocation.name}' is a field of its configuration: it takes a plain value, no output."
             )
         expected = step.signature.arguments[argument].annotation
-        if argument not in step.signature.raw_inputs and not is_assignable(value.annotation, expected):
+        mode, produced = _mode(invocation, argument, value, is_spread=is_spread)
+        if argument not in step.signature.raw_inputs and not is_assignable(produced, expected):
+            of = {"items": "an item of ", "all": "all of "}.get(mode, "")
             raise StepInterfaceError(
-                f"The step '{invocation.name}' takes {argument!r} as {describe(expected)}, but the output '{value.name}' of the step "
-                f"'{source.name}' is {describe(value.annotation)}."
+                f"The step '{invocation.name}' takes {argument!r} as {describe(expected)}, but {of}the output '{value.name}' of the step "
+                f"'{source.name}' is {describe(produced)}."
             )
         invocation.inputs[argument] = value
+        if mode != "value":
+            invocation.modes[argument] = mode
+
+    def _condition(self, invocation: Invocation, when: Any) -> Condition:
+        condition = Condition(when, "true") if isinstance(when, StepOutput) else when
+        if not isinstance(condition, Condition):
+            raise StepInterfaceError(
+                f"`when` of the step '{invocation.name}' is {when!r}, expected the output of a step, or a comparison of one. What is known "
+                "while the pipeline is put together is decided with Python's own `if`."
+            )
+        source = condition.output.invocation
+        if self._by_name.get(source.name) is not source:
+            raise PipelineInterfaceError(
+                f"{condition!r} belongs to another pipeline than '{self.pipeline}': steps cannot be joined across pipelines."
+            )
+        if source.is_mapped:
+            raise StepInterfaceError(
+                f"`when` of the step '{invocation.name}' asks for an output of the mapped step '{source.name}', which gives one for each "
+                "instance: collect them in a step that returns one value."
+            )
+        return condition
 
     def _find(self, what: Any, by_step: Mapping[int, list[Invocation]]) -> list[Invocation]:
         if isinstance(what, StepOutput):
@@ -222,6 +300,34 @@ class Composition:
                 f"`after` names {name!r}, which the pipeline '{self.pipeline}' does not call.{nearest(str(name), self._by_name)}"
             )
         return found
+
+
+def _mode(invocation: Invocation, argument: str, output: StepOutput, *, is_spread: bool) -> tuple[str, Any]:
+    """How an input takes an output, and the type that one instance gets so."""
+    if output.invocation.is_mapped:
+        return ("same", output.annotation) if is_spread else ("all", list[output.annotation])  # type: ignore[name-defined]
+    if not is_spread:
+        return "value", output.annotation
+    item = item_of(output.annotation)
+    if item is None:
+        raise StepInterfaceError(
+            f"The step '{invocation.name}' cannot be mapped over the output '{output.name}' of the step '{output.invocation.name}', which "
+            f"is {describe(output.annotation)}: expected a list. Give what every instance shall get as {argument}=unmapped(...)."
+        )
+    return "items", item
+
+
+def _check_width(invocation: Invocation) -> None:
+    lengths = {name: len(values) for name, values in invocation.each.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+        raise StepInterfaceError(
+            f"The step '{invocation.name}' is mapped over lists of different lengths: {shown}."
+        )
+    if not lengths and not any(mode in ("items", "same") for mode in invocation.modes.values()):
+        raise StepInterfaceError(
+            f"The step '{invocation.name}' is mapped over nothing: `map` needs a list, or the output of a step that is one."
+        )
 
 
 _present: ContextVar[Composition | None] = ContextVar("zenml_composition", default=None)
