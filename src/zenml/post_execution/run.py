@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from zenml.enums import ExecutionStatus
+    from zenml.model.deployment import StepSpec
     from zenml.model.runs import ErrorRecord, RunRecord
     from zenml.post_execution.pipeline import PipelineView
 
@@ -110,8 +111,45 @@ class PipelineRunView(View):
         return Deployment.from_document(json.loads(self._stores.metadata.deployment(self._id)))
 
     @property
+    def origin(self) -> PipelineRunView | None:
+        """The earlier run that it was resumed or replayed from; None for others. Raises DoesNotExistException if that was deleted."""
+        origin = self._last.origin
+        return (
+            None
+            if origin is None
+            else PipelineRunView(self._stores, self._stores.metadata.run(origin.run_id))
+        )
+
+    @property
+    def origin_kind(self) -> str | None:
+        """How it goes on from `origin`: "resume" or "replay"."""
+        return None if self._last.origin is None else self._last.origin.kind
+
+    @property
+    def is_cancel_requested(self) -> bool:
+        """Whether somebody asked for its end."""
+        return self._record.cancel_requested is not None
+
+    def spec(self, step: str) -> StepSpec:
+        """What was compiled for the step of that name. Raises KeyError."""
+        return self._specs[step]
+
+    @cached_property
+    def _specs(self) -> dict[str, StepSpec]:
+        return {spec.name: spec for spec in self.deployment.steps}
+
+    def producers(self, steps: Iterable[str]) -> set[int]:
+        """The ids of these steps of the run, and of their instances."""
+        wanted = set(steps)
+        found = {step.id for step in self.steps if step.name in wanted}
+        for name in wanted:
+            if self.spec(name).is_mapped:
+                found.update(record.id for record in self._stores.metadata.instances(self._id, name))
+        return found
+
+    @property
     def steps(self) -> list[StepView]:
-        """Its steps, in the order in which they run."""
+        """Its steps, in the order in which they run; a mapped one counts as one."""
         if self._ended_steps is not None:
             return list(self._ended_steps)
         ended = self._record.status.is_finished

@@ -13,12 +13,12 @@ from zenml.post_execution.view import Stores, View, elapsed, moment
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from zenml.model.runs import ArtifactRecord, ErrorRecord, MetricRecord, StepRunRecord
+    from zenml.model.runs import ArtifactRecord, AttemptRecord, ErrorRecord, MetricRecord, StepRunRecord
     from zenml.post_execution.run import PipelineRunView
 
 
 class StepView(View):
-    """A step of a run. While it has not ended, each look is at its present state."""
+    """A step of a run, or one instance of a mapped one. While it has not ended, each look is at its present state."""
 
     def __init__(self, stores: Stores, record: StepRunRecord, run: PipelineRunView | None = None) -> None:
         super().__init__(stores, record.id)
@@ -35,6 +35,29 @@ class StepView(View):
     def name(self) -> str:
         """Name of the step in its pipeline."""
         return self._last.name
+
+    @property
+    def label(self) -> str:
+        """What people call it: its name, with the index of an instance: "train[3]"."""
+        return self.name if self.map_index < 0 else f"{self.name}[{self.map_index}]"
+
+    @property
+    def map_index(self) -> int:
+        """Position of an instance within its mapped step; -1 for all other steps, the mapped one itself included."""
+        return self._last.map_index
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it has an instance for each item of a list; False for an instance."""
+        return self.map_index < 0 and self.run.spec(self.name).is_mapped
+
+    @property
+    def instances(self) -> list[StepView]:
+        """The instances of a mapped step, by their index: none before it was spread over its items, nor for other steps."""
+        if not self.is_mapped:
+            return []
+        records = self._stores.metadata.instances(self._last.run_id, self.name)
+        return [StepView(self._stores, record, self.run) for record in records]
 
     @property
     def entrypoint_name(self) -> str:
@@ -73,13 +96,18 @@ class StepView(View):
 
     @property
     def reason(self) -> str | None:
-        """Why it was skipped."""
+        """Why it was skipped; why one that ran was not taken from the cache, where its key alone does not tell."""
         return self._record.reason
 
     @property
     def attempts(self) -> int:
         """How often it was started: 0 for a cached or skipped one."""
         return self._record.attempts
+
+    @property
+    def attempt_records(self) -> list[AttemptRecord]:
+        """Each time that it was started, in order: status, times (seconds since the epoch), and the error of those that failed."""
+        return self._stores.metadata.attempts(self._id)
 
     @property
     def start_time(self) -> datetime | None:
@@ -120,7 +148,7 @@ class StepView(View):
     @property
     def parent_steps(self) -> list[StepView]:
         """The steps of the run that had to end before this one started, in the order of the run."""
-        waits_for = self.run.deployment.step(self.name).upstream
+        waits_for = self.run.spec(self.name).upstream
         return [step for step in self.run.steps if step.name in waits_for]
 
     @property
@@ -130,16 +158,32 @@ class StepView(View):
 
     @property
     def inputs(self) -> dict[str, ArtifactView]:
-        """What it read, by input name, in the order of declaration."""
-        own = {step.id for step in self.run.steps}
+        """What it read, by input name, in the order of declaration.
+
+        An input that collects the outputs of a mapped step is called "name[0]", "name[1]" ...
+        """
+        records = self._stores.metadata.inputs(self._id)
+        own = self.run.producers({self.name, *self.run.spec(self.name).upstream})
         return {
             name: ArtifactView(self._stores, record, is_cached=record.producer not in own)
-            for name, record in self._stores.metadata.inputs(self._id).items()
+            for name, record in records.items()
         }
 
     @property
     def outputs(self) -> dict[str, ArtifactView]:
-        """What it gave, by output name, in the order of declaration."""
+        """What it gave, by output name, in the order of declaration.
+
+        Of a mapped step, what its instances gave, by output and index: "output[0]", "output[1]" ...
+        """
+        if self.is_mapped:
+            given = [(instance.map_index, instance.outputs) for instance in self.instances]
+            names = dict.fromkeys(name for _, outputs in given for name in outputs)
+            return {
+                f"{name}[{index}]": outputs[name]
+                for name in names
+                for index, outputs in given
+                if name in outputs
+            }
         records: dict[str, ArtifactRecord] = self._stores.metadata.outputs(self._id)
         return {
             name: ArtifactView(self._stores, record, is_cached=record.producer != self._id)
@@ -167,7 +211,7 @@ class StepView(View):
         found = [metric for metric in metrics if metric.name == name]
         if not found:
             hint = nearest(name, {metric.name for metric in metrics})
-            raise DoesNotExistException(f"The step '{self.name}' has logged no metric '{name}'.{hint}")
+            raise DoesNotExistException(f"The step '{self.label}' has logged no metric '{name}'.{hint}")
         return found
 
     @property
@@ -183,8 +227,8 @@ class StepView(View):
                 if artifacts
                 else f"no {what} that is recorded; see"
             )
-            raise ValueError(f"The step '{self.name}' ({self.status}) has {has} `.{what}s`.")
+            raise ValueError(f"The step '{self.label}' ({self.status}) has {has} `.{what}s`.")
         return next(iter(artifacts.values()))
 
     def __repr__(self) -> str:
-        return f"StepView(id={self.id}, name={self.name!r}, status={self.status.value!r})"
+        return f"StepView(id={self.id}, name={self.label!r}, status={self.status.value!r})"
