@@ -6,6 +6,7 @@ import contextlib
 import time
 import traceback
 from collections.abc import Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,14 @@ from zenml.engine.owner import this_process
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import ArtifactCorruptedError, ArtifactGoneError, StoreError, ZenMLBaseException
 from zenml.io.filesystem import mounted
+from zenml.materializers.classes import import_path
 from zenml.materializers.values import artifact_of, read_value, write_value
-from zenml.model.runs import ErrorRecord, InFlight, StepOutcome
+from zenml.model.runs import ErrorRecord, InFlight, StepOutcome, attempt_folder
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from zenml.model.deployment import Deployment, StepSpec
+    from zenml.model.deployment import Deployment, RetrySpec, StepSpec
     from zenml.model.runs import ArtifactRecord, Claim, StepTask
     from zenml.stack import Stack
     from zenml.steps import BaseStep
@@ -45,7 +47,6 @@ class Runner:
         self._stack = stack
         self._store = stack.artifact_store
         self._specs = {step.name: step for step in deployment.steps}
-        self._prefix = f"{self._store.path.rstrip('/')}/runs/{deployment.run_uuid}"
         self._hooks = stack.step_hooks
 
     def __call__(self, task: StepTask) -> StepOutcome:
@@ -71,12 +72,13 @@ class Runner:
             artifacts = metadata_store.complete_attempt(claim, written)
         except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
             record = error_record(error)
+            final = not is_retried(self._specs[task.step].retry, claim.number, error)
             try:
-                metadata_store.fail_attempt(claim, record)
+                metadata_store.fail_attempt(claim, record, final=final)
             except StoreError as failure:
                 failure.message += f" The step '{task.step}' had failed: {record.type}: {record.message}"
                 raise
-            return StepOutcome(task, ExecutionStatus.FAILED, error=record, exception=error)
+            return StepOutcome(task, ExecutionStatus.FAILED, error=record, exception=error, final=final)
         except BaseException as error:
             with contextlib.suppress(StoreError):  # what stops the process goes on
                 metadata_store.fail_attempt(claim, error_record(error), status=ExecutionStatus.CANCELLED)
@@ -85,8 +87,9 @@ class Runner:
 
     def _execute(self, task: StepTask, spec: StepSpec, claim: Claim) -> tuple[ArtifactRecord, ...]:
         step = self._steps[task.step]
-        prefix = (
-            f"{self._prefix}/{spec.name}.{claim.number}"  # one folder: making one costs more than all of this
+        # One folder: making one costs more than all of this.
+        prefix = attempt_folder(
+            self._store.path, self._deployment.run_uuid, spec.name, task.map_index, claim.number
         )
         uris = {output.name: f"{prefix}/{output.name}" for output in spec.outputs}
         with contextlib.ExitStack() as scope:
@@ -96,7 +99,9 @@ class Runner:
                 # Registered before it is prepared: what half a preparation has left is cleaned up as well.
                 scope.push(Cleanup(component.cleanup_step_run))
                 component.prepare_step_run()
-            values = step.run_entrypoint(self._inputs(step, task), spec.parameters)
+            values = step.run_entrypoint(
+                self._inputs(step, task, spec), instance_parameters(spec, task.map_index)
+            )
             return tuple(
                 write_value(
                     output.name,
@@ -110,12 +115,22 @@ class Runner:
                 for output in spec.outputs
             )
 
-    def _inputs(self, step: BaseStep, task: StepTask) -> dict[str, Any]:
+    def _inputs(self, step: BaseStep, task: StepTask, spec: StepSpec) -> dict[str, Any]:
         raw = step.signature.raw_inputs
-        return {
-            name: artifact_of(record) if name in raw else self._read(record)
-            for name, record in task.inputs.items()
-        }
+
+        def value(name: str, record: ArtifactRecord) -> Any:
+            return artifact_of(record) if name in raw else self._read(record)
+
+        if all(source.mode != "all" for source in spec.inputs.values()):
+            return {name: value(name, record) for name, record in task.inputs.items()}
+        inputs: dict[str, Any] = {}
+        for name, source in spec.inputs.items():
+            if source.mode == "all":
+                items = (task.inputs.get(f"{name}[{index}]") for index in count())
+                inputs[name] = [value(name, record) for record in takewhile(bool, items) if record]
+            else:
+                inputs[name] = value(name, task.inputs[name])
+        return inputs
 
     def _read(self, record: ArtifactRecord) -> Any:
         try:
@@ -124,6 +139,20 @@ class Runner:
             # The next run makes it anew: its names and sizes alone, which a hit is judged by, do not tell.
             self._stack.metadata_store.forget_result(record.producer)
             raise
+
+
+def instance_parameters(spec: StepSpec, index: int) -> Mapping[str, Any]:
+    """The parameters of an instance of a mapped step; of any other one, its parameters."""
+    if not spec.each or index < 0:
+        return spec.parameters
+    return {**spec.parameters, **{name: values[index] for name, values in spec.each.items()}}
+
+
+def is_retried(retry: RetrySpec | None, attempt: int, error: BaseException) -> bool:
+    """Whether the attempt of that number, which ended with `error`, is followed by another one."""
+    if retry is None or attempt >= retry.attempts:
+        return False
+    return not {import_path(class_) for class_ in type(error).__mro__}.isdisjoint(retry.on)
 
 
 def error_record(error: BaseException) -> ErrorRecord:
