@@ -1,4 +1,4 @@
-"""From a pipeline to plain data. Pure: nothing is read but the code, nothing is written."""
+"""From a pipeline to plain data. Nothing is read but the code and the files that steps declare, nothing is written."""
 
 from __future__ import annotations
 
@@ -47,18 +47,24 @@ def compile_pipeline(
 
     Raises:
         PipelineInterfaceError: the steps wait for each other in a circle, or one is passed in and never called.
-        StepInterfaceError: an input is missing, or of another type than the step takes.
+        StepInterfaceError: an input is missing, or of another type than the step takes; or a file that a step declares is missing.
         ConfigurationError: a parameter is missing, of the wrong type, or no JSON.
     """
     invocations = in_order(pipeline.compose(), pipeline.name)
     fingerprints: dict[Any, dict[str, str]] = {}
+    cache_parts: dict[int, dict[str, str]] = {}
     root = Path(source_root) if source_root else None
     specs = []
     for invocation in invocations:
         code = _code(invocation.step)
         if code not in fingerprints:
             fingerprints[code] = code_of(*code)
-        specs.append(_spec(invocation, fingerprints[code], root, enable_cache=enable_cache))
+        cache = invocation.step.CACHE
+        if id(cache) not in cache_parts:
+            cache_parts[id(cache)] = cache.parts(invocation.name, root or Path.cwd()) if cache else {}
+        specs.append(
+            _spec(invocation, fingerprints[code], cache_parts[id(cache)], root, enable_cache=enable_cache)
+        )
     deployment = Deployment(
         pipeline=pipeline.name,
         run_name=run_name,
@@ -123,7 +129,12 @@ def _circle(waits_for: Mapping[Invocation, set[Invocation]]) -> list[str]:
 
 
 def _spec(
-    invocation: Invocation, code: Mapping[str, str], root: Path | None, *, enable_cache: bool
+    invocation: Invocation,
+    code: Mapping[str, str],
+    cache_parts: Mapping[str, str],
+    root: Path | None,
+    *,
+    enable_cache: bool,
 ) -> StepSpec:
     step = invocation.step
     parameters, each = _parameters(invocation)
@@ -150,6 +161,8 @@ def _spec(
         code=code,
         step_operator=step.step_operator,
         docstring=step.__doc__,
+        cache_parts=cache_parts,
+        expires_after=step.CACHE.expires.total_seconds() if step.CACHE and step.CACHE.expires else None,
         each=each,
         when=_condition(invocation),
         retry=step.retries.spec() if step.retries else None,

@@ -2,6 +2,7 @@
 
 from zenml.model.runs import Ending
 from zenml.steps.base_step import BaseStep, clone_step, step
+from zenml.steps.caching import Cache
 from zenml.steps.composition import unmapped
 from zenml.steps.config import BaseStepConfig
 from zenml.steps.context import STEP_ENVIRONMENT_NAME, StepContext, StepEnvironment
@@ -13,6 +14,7 @@ __all__ = [
     "STEP_ENVIRONMENT_NAME",
     "BaseStep",
     "BaseStepConfig",
+    "Cache",
     "Ending",
     "Output",
     "Resources",

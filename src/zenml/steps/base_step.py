@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from zenml.exceptions import ConfigurationError, MissingStepParameterError, StepInterfaceError, nearest
 from zenml.model.names import check_name
 from zenml.steps.annotations import conforms, describe, describe_value
+from zenml.steps.caching import Cache
 from zenml.steps.composition import composition, present
 from zenml.steps.config import BaseStepConfig
 from zenml.steps.context import StepContext
@@ -91,6 +92,7 @@ class BaseStep(metaclass=_StepType):
     ENABLE_CACHE: ClassVar[bool | None] = None
     OUTPUT_TYPES: ClassVar[Mapping[str, type[BaseArtifact]]] = {}
     STEP_OPERATOR: ClassVar[str | None] = None
+    CACHE: ClassVar[Cache | None] = None
     RETRIES: ClassVar[Retry | None] = None
     TIMEOUT: ClassVar[float | timedelta | None] = None
     RESOURCES: ClassVar[Resources | None] = None
@@ -105,6 +107,10 @@ class BaseStep(metaclass=_StepType):
         function = getattr(function, "__func__", function)
         if "NAME" not in cls.__dict__:
             cls.NAME = cls.__name__
+        if not isinstance(cls.CACHE, Cache | None):
+            raise StepInterfaceError(
+                f"`cache` of the step '{cls.NAME}' is {cls.CACHE!r}, expected a Cache. Caching is switched by `enable_cache`."
+            )
         if function is None or getattr(function, "__isabstractmethod__", False):
             return
         cls.signature = Signature.of(
@@ -389,6 +395,7 @@ def step(
     output_types: Mapping[str, type[BaseArtifact]] | None = None,
     step_operator: str | None = None,
     custom_step_operator: str | None = None,
+    cache: Cache | None = None,
     retries: Retry | int | None = None,
     timeout: float | timedelta | None = None,
     resources: Resources | None = None,
@@ -404,6 +411,7 @@ def step(
     output_types: Mapping[str, type[BaseArtifact]] | None = None,
     step_operator: str | None = None,
     custom_step_operator: str | None = None,
+    cache: Cache | None = None,
     retries: Retry | int | None = None,
     timeout: float | timedelta | None = None,
     resources: Resources | None = None,
@@ -419,6 +427,7 @@ def step(
         output_types: the kind of artifact of each output, a class of `zenml.artifacts`.
         step_operator: name of the step operator that executes it.
         custom_step_operator: the same, under its older name.
+        cache: what an earlier result depends on besides code, parameters and inputs, and for how long it may be taken.
         retries: when a failed attempt is followed by another; a number n stands for `Retry(attempts=n + 1)`.
         timeout: seconds after which an attempt is ended, whatever it does.
         resources: what it needs while it runs.
@@ -441,6 +450,7 @@ def step(
             "ENABLE_CACHE": enable_cache,
             "OUTPUT_TYPES": dict(output_types or {}),
             "STEP_OPERATOR": step_operator or custom_step_operator,
+            "CACHE": cache,
             "RETRIES": _retries(function.__name__, retries),
             "TIMEOUT": _seconds(function.__name__, timeout),
             "RESOURCES": resources,
