@@ -34,6 +34,10 @@ LEASE = 60.0
 _OURS = (str(Path(__file__).resolve().parent.parent), contextlib.__file__)
 
 
+class AttemptStopped(BaseException):
+    """Raised in a worker process where its step is, to end it. Whoever stopped the attempt records that."""
+
+
 class Runner:
     """Executes attempts of a deployment's steps in this process.
 
@@ -79,6 +83,8 @@ class Runner:
                 failure.message += f" The step '{task.step}' had failed: {record.type}: {record.message}"
                 raise
             return StepOutcome(task, ExecutionStatus.FAILED, error=record, exception=error, final=final)
+        except AttemptStopped:
+            raise
         except BaseException as error:
             with contextlib.suppress(StoreError):  # what stops the process goes on
                 metadata_store.fail_attempt(claim, error_record(error), status=ExecutionStatus.CANCELLED)
