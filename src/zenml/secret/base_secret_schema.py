@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 
 from zenml.exceptions import InvalidNameError, SecretError, nearest
 from zenml.model.names import check_name
+from zenml.secret.known import remember
 from zenml.secret.references import ENVIRONMENT
 
 _MASK = "***"
@@ -41,6 +42,7 @@ class BaseSecretSchema(BaseModel, ABC):
             super().__init__(**fields)
         except ValidationError as error:
             raise SecretError(self._mistakes(fields.get("name"), error)) from None
+        remember(self.content.values())
 
     @field_validator("name")
     @classmethod

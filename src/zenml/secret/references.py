@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from zenml.exceptions import SecretError
+from zenml.secret.known import remember
 
 ENVIRONMENT = "env"
 """The name that stands for the environment: no secret may have it."""
@@ -52,8 +53,12 @@ def resolve(value: Any, lookup: Lookup) -> Any:
 
 
 def _look_up(name: str, key: str, lookup: Lookup) -> str:
-    if name != ENVIRONMENT:
-        return lookup(name, key)
+    value = lookup(name, key) if name != ENVIRONMENT else _environment(key)
+    remember((value,))
+    return value
+
+
+def _environment(key: str) -> str:
     try:
         return os.environ[key]
     except KeyError:
