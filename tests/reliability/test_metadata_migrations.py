@@ -1,5 +1,6 @@
 """Stores of other versions of the schema: earlier ones are upgraded after a backup, newer ones are refused."""
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -21,12 +22,14 @@ from zenml.metadata_stores.database import Database
 from zenml.metadata_stores.schema import CURRENT, Schema, version
 from zenml.metadata_stores.upgrade import Upgrade
 
-NEXT = """
+PRESENT = CURRENT.revision
+LATER = f"{int(PRESENT) + 1:04}"
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{LATER}"
+down_revision = "{PRESENT}"
 
 
 def upgrade() -> None:
@@ -41,13 +44,13 @@ def next_schema(tmp_path) -> Schema:
     """The schema of a later version of this code: the runs have a note."""
     folder = tmp_path / "migrations"
     shutil.copytree(CURRENT.migrations, folder)
-    (folder / "versions" / "revision_0002.py").write_text(NEXT)
+    (folder / "versions" / f"revision_{LATER}.py").write_text(NEXT)
     metadata = MetaData()
     for table in CURRENT.metadata.tables.values():
         copy = table.to_metadata(metadata)
         if table.name == "zenml_runs":
             copy.append_column(Column("note", Text))
-    return Schema(metadata, "0002", folder)
+    return Schema(metadata, LATER, folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
@@ -94,7 +97,7 @@ def test_an_earlier_store_is_upgraded_after_a_backup(make_store, next_schema, ca
     (run,) = store.runs()
     assert (run.name, run.status) == ("first", ExecutionStatus.COMPLETED)
     assert store.find_results(["k"], "/store") != {}
-    assert versions(store) == [("0002", __version__)]
+    assert versions(store) == [(LATER, __version__)]
     with store._database.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT note FROM zenml_runs").scalars().all() == ["from before"]
     second = register(store, "second")
@@ -103,18 +106,20 @@ def test_an_earlier_store_is_upgraded_after_a_backup(make_store, next_schema, ca
     (message,) = [
         record.getMessage() for record in caplog.records if "schema revision" in record.getMessage()
     ]
-    assert "from the schema revision '0001' to '0002'" in message
+    assert f"from the schema revision '{PRESENT}' to '{LATER}'" in message
 
     if isinstance(store, SQLiteMetadataStore):
         (backup,) = Path(store.uri).parent.glob("*.backup")
         assert repr(str(backup)) in message
         old = SQLiteMetadataStore(name="old", uri=str(backup))
         assert [run.name for run in old.runs()] == ["first"]
-        assert versions(old) == [("0001", __version__)]
+        assert versions(old) == [(PRESENT, __version__)]
     else:
-        assert "the tables 'backup_0001_...' of the same database" in message
+        assert f"the tables 'backup_{PRESENT}_...' of the same database" in message
         with store._database.engine.connect() as connection:
-            names = connection.exec_driver_sql("SELECT name FROM backup_0001_zenml_runs").scalars().all()
+            names = (
+                connection.exec_driver_sql(f"SELECT name FROM backup_{PRESENT}_zenml_runs").scalars().all()
+            )
         assert names == ["first"]
 
 
@@ -147,8 +152,8 @@ def test_a_newer_store_is_refused_by_name(make_store, next_schema):
             use()
         message = str(caught.value)
         assert f"The metadata store '{store.name}' in the" in message
-        assert f"has the schema revision '0002', written by zenml {__version__}" in message
-        assert f"this zenml {__version__} knows revisions up to '0001'" in message
+        assert f"has the schema revision '{LATER}', written by zenml {__version__}" in message
+        assert f"this zenml {__version__} knows revisions up to '{PRESENT}'" in message
         assert "Update zenml here" in message
         assert "Nothing was changed" in message
     assert with_schema(make_store(), next_schema).count_runs() == 1
@@ -159,14 +164,14 @@ def test_a_newer_store_is_refused_by_name(make_store, next_schema):
 def test_a_failing_upgrade_leaves_the_store_as_it_was(make_store, next_schema):
     fill(make_store())
     broken = (
-        next_schema.migrations / "versions" / "revision_0002.py"
+        next_schema.migrations / "versions" / f"revision_{LATER}.py"
     ).read_text() + "    op.execute('nonsense')\n"
-    (next_schema.migrations / "versions" / "revision_0002.py").write_text(broken)
+    (next_schema.migrations / "versions" / f"revision_{LATER}.py").write_text(broken)
     with pytest.raises(StoreError, match="nonsense"):
         with_schema(make_store(), next_schema).runs()
     store = make_store()
     assert [run.name for run in store.runs()] == ["first"]
-    assert versions(store) == [("0001", __version__)]
+    assert versions(store) == [(PRESENT, __version__)]
 
 
 def test_the_revisions_make_the_same_schema(make_store):
@@ -178,14 +183,14 @@ def test_the_revisions_make_the_same_schema(make_store):
         version.create(connection)
         Upgrade(CURRENT, "base").run(connection)
     assert describe(made) == described
-    assert len(described) == 10
+    assert len(described) == 11
 
 
 def describe(store: BaseMetadataStore) -> dict[str, object]:
     inspector = inspect(store._database.engine)
 
     def by_name(items: list[dict[str, object]]) -> list[str]:
-        return sorted(repr(sorted(item.items(), key=lambda pair: pair[0])) for item in items)
+        return sorted(json.dumps(item, sort_keys=True, default=str) for item in items)
 
     return {
         table: (

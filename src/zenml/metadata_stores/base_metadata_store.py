@@ -68,6 +68,7 @@ class BaseMetadataStore(StackComponent):
         one is given back. Raises StaleAttemptError if the step has ended.
         """
 
+    @abstractmethod
     def expand_step(
         self, claim: Claim, items: Sequence[ArtifactRecord], instances: Sequence[StepDraft]
     ) -> tuple[tuple[ArtifactRecord, ...], list[int]]:
@@ -76,15 +77,14 @@ class BaseMetadataStore(StackComponent):
         The attempt ends as `completed`; the step goes on as `running` until `end_mapped`, and its items can be found again by the
         attempt's key. Gives the items with their ids, and the ids of the instances. Raises StaleAttemptError.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def expand_cached(self, hit: CacheHit, instances: Sequence[StepDraft]) -> list[int]:
         """The same for a mapped step whose items are those of an earlier one, `hit.source`; gives the ids of the instances."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end_mapped(self, step_run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
         """End a mapped step, when its instances have ended; one that has ended stays as it is."""
-        raise NotImplementedError
 
     @abstractmethod
     def complete_attempt(
@@ -133,17 +133,17 @@ class BaseMetadataStore(StackComponent):
     def finish_run(self, run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
         """End a run; one that has ended stays as it is."""
 
+    @abstractmethod
     def renew_lease(self, run_id: int, lease_until: float) -> None:
         """The run's owner, and that of its running attempts, lives: nobody takes it for dead until then."""
-        raise NotImplementedError
 
+    @abstractmethod
     def request_cancel(self, run_id: int) -> None:
         """Ask whoever executes the run to end it. A run that has ended stays as it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_cancel_requested(self, run_id: int) -> bool:
         """Whether somebody asked for the end of this run. Cheap: it is asked about once a second."""
-        raise NotImplementedError
 
     @abstractmethod
     def log_metrics(self, step_run_id: int, metrics: Mapping[str, float], *, step: int = 0) -> None:
@@ -167,9 +167,9 @@ class BaseMetadataStore(StackComponent):
     def find_results(self, digests: Collection[str], store: str) -> Mapping[str, CachedResult]:
         """The latest completed step run for each of these cache keys whose outputs lie in the artifact store with the root `store`."""
 
+    @abstractmethod
     def results_of_run(self, run_id: int, store: str) -> Mapping[str, CachedResult]:
         """The results of a run's steps and instances, run or cached, by the digest of their key, as `recent_results` gives them."""
-        raise NotImplementedError
 
     @abstractmethod
     def forget_result(self, step_run_id: int) -> None:
@@ -216,21 +216,21 @@ class BaseMetadataStore(StackComponent):
     def steps(self, run_id: int) -> list[StepRunRecord]:
         """The steps of a run, in the order of the deployment, without the instances of mapped ones."""
 
+    @abstractmethod
     def instances(self, run_id: int, name: str) -> list[StepRunRecord]:
         """The instances of a mapped step, by their index."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attempts(self, step_run_id: int) -> list[AttemptRecord]:
         """The attempts of a step run, by their number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def previous_step(self, step_run_id: int) -> StepRunRecord | None:
         """The same step (and instance) in the last earlier run of the pipeline in which it had a key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def durations(self, pipeline: str) -> Mapping[str, float]:
         """Seconds that each step of a pipeline took when it last ran to its end, by name; of a mapped one, that of all its instances."""
-        raise NotImplementedError
 
     @abstractmethod
     def step(self, step_run_id: int) -> StepRunRecord:

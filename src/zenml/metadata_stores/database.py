@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from zlib import crc32
 
 from sqlalchemy import URL, Connection, Engine, Executable, Insert, create_engine, event, inspect, make_url
 from sqlalchemy.exc import DBAPIError
@@ -20,7 +21,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from zenml._version import __version__
 from zenml.exceptions import StoreError
 from zenml.metadata_stores import statements
-from zenml.metadata_stores.schema import CURRENT, Schema, version
+from zenml.metadata_stores.schema import CURRENT, LOCKS, Schema, version
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
@@ -167,6 +168,10 @@ class Database:
         if count not in self._results_of:
             self._results_of[count] = statements.results_of(count)
         return self._results_of[count]
+
+    def lock(self, tx: Transaction, name: str) -> None:
+        """Wait until no other transaction holds the lock of that name; it is held until this one ends."""
+        tx.rows(statements.lock, {"slot": crc32(name.encode()) % LOCKS})
 
     def _transact(self, work: Callable[[Transaction], T], *, writing: bool) -> T:
         started = time.monotonic()
@@ -367,6 +372,9 @@ class SQLiteDatabase(Database):
 
     def _begin(self, cursor: DBAPICursor, *, writing: bool) -> None:
         cursor.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    def lock(self, tx: Transaction, name: str) -> None:
+        """Nothing to wait for: there is one writing transaction at a time."""
 
     def _worth_another_try(self, error: BaseException | None, attempt: int) -> bool:
         return "locked" in str(error) or "busy" in str(error)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from zenml.enums import ExecutionStatus
-from zenml.model.runs import ArtifactRecord, ErrorRecord, FileEntry, Owner, RunRecord, StepRunRecord
+from zenml.model.runs import (
+    ArtifactRecord,
+    AttemptRecord,
+    ErrorRecord,
+    FileEntry,
+    Origin,
+    Owner,
+    RunRecord,
+    StepRunRecord,
+)
 
 if TYPE_CHECKING:
     from zenml.metadata_stores.database import Row
@@ -29,9 +39,12 @@ def to_text(text: str | None) -> str | None:
 
 @lru_cache(maxsize=64)
 def owner_text(owner: Owner) -> str:
-    return _encode(
-        [owner.kind, owner.boot_id, owner.pid_namespace, owner.pid, owner.started, owner.engine_id]
-    )
+    return _encode(astuple(owner))
+
+
+@lru_cache(maxsize=64)
+def owner_of(text: str | None) -> Owner | None:
+    return Owner(*json.loads(text)) if text else None
 
 
 def error_columns(error: ErrorRecord) -> dict[str, Any]:
@@ -68,9 +81,10 @@ def run_of(row: Row) -> RunRecord:
         error=error_of(*row[9:12]),
         zenml_version=row[12],
         git_sha=row[13],
-        owner=Owner(*json.loads(row[14])) if row[14] else None,
+        owner=owner_of(row[14]),
         lease_until=row[15],
         cancel_requested=row[16],
+        origin=Origin(row[17], row[18]) if row[17] else None,
     )
 
 
@@ -92,4 +106,17 @@ def step_of(row: Row) -> StepRunRecord:
         ended=row[13],
         error=error_of(*row[14:17]),
         reason=row[17],
+    )
+
+
+def attempt_of(row: Row) -> AttemptRecord:
+    return AttemptRecord(
+        id=row[0],
+        step_run_id=row[1],
+        number=row[2],
+        status=ExecutionStatus(row[3]),
+        owner=Owner(*json.loads(row[4])),
+        started=row[5],
+        ended=row[6],
+        error=error_of(*row[7:10]),
     )

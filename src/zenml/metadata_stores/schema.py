@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    text,
 )
 
 metadata = MetaData(
@@ -45,15 +46,20 @@ _Digest = String(64)
 
 def _table(name: str, *columns: Any, **options: Any) -> Table:
     table = Table(f"zenml_{name}", metadata, *columns, **options)
-    event.listen(table, "before_create", _set_collation)
+    event.listen(table, "before_create", _set_options)
     return table
 
 
-def _set_collation(table: Table, connection: Connection, **_: Any) -> None:
-    # Names that differ in case are different names, in every database. Said so late, because an argument of Table
-    # would import the whole dialect for SQLite's users too.
-    if connection.dialect.name == "mysql":
+def _set_options(table: Table, connection: Connection, **_: Any) -> None:
+    # Said so late, because an argument of Table or Index would import the whole dialect for SQLite's users too.
+    dialect = connection.dialect.name
+    if dialect == "mysql":
+        # Names that differ in case are different names, in every database.
         table.kwargs.update(mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
+    else:
+        for index in table.indexes:
+            if (condition := index.info.get("where")) is not None:
+                index.kwargs[f"{dialect}_where"] = condition
 
 
 def _error() -> list[Column[Any]]:
@@ -94,6 +100,8 @@ runs = _table(
     Column("owner", _Long),
     Column("lease_until", Double),
     Column("cancel_requested", Double),
+    Column("origin_kind", String(16)),
+    Column("origin_id", _Id),  # no foreign key: the origin may be deleted
     UniqueConstraint("uuid"),
     UniqueConstraint("name"),
     Index(None, "pipeline_id", "id"),
@@ -135,8 +143,21 @@ step_runs = _table(
     UniqueConstraint("run_id", "name", "map_index"),
     Index(None, "result_key", "id"),
     Index(None, "source_id"),
+    # Who is computing a result at this moment. A few rows, in databases that can leave out the others.
+    Index(None, "cache_key", info={"where": text("status = 'running'")}),
     sqlite_autoincrement=True,
 )
+
+# In databases where transactions do not wait for each other by themselves, two that start the same computation do so by a row of
+# this table.
+locks = _table("locks", Column("slot", Integer, primary_key=True, autoincrement=False))
+LOCKS = 64
+
+
+@event.listens_for(locks, "after_create")
+def _make_locks(table: Table, connection: Connection, **_: Any) -> None:
+    connection.execute(table.insert(), [{"slot": slot} for slot in range(LOCKS)])
+
 
 attempts = _table(
     "attempts",
@@ -167,6 +188,7 @@ artifacts = _table(
     Column("manifest", _Long, nullable=False),
     Column("digest", _Digest, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("removed", Double),  # when its files were deleted: it is no result any more
     UniqueConstraint("step_run_id", "position"),
     sqlite_autoincrement=True,
 )
@@ -212,4 +234,4 @@ class Schema:
     migrations: Path
 
 
-CURRENT = Schema(metadata, "0001", Path(__file__).parent / "migrations")
+CURRENT = Schema(metadata, "0002", Path(__file__).parent / "migrations")

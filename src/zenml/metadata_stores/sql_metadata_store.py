@@ -13,10 +13,13 @@ from pydantic import PrivateAttr
 
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import DoesNotExistException, DuplicateRunNameError, StaleAttemptError
+from zenml.liveness import is_dead
 from zenml.metadata_stores.base_metadata_store import BaseMetadataStore
 from zenml.metadata_stores.rows import (
     artifact_of,
+    attempt_of,
     error_columns,
+    owner_of,
     owner_text,
     run_of,
     step_of,
@@ -25,6 +28,7 @@ from zenml.metadata_stores.rows import (
 )
 from zenml.model.runs import (
     ArtifactRecord,
+    AttemptRecord,
     CachedResult,
     CacheHit,
     CacheKey,
@@ -37,6 +41,7 @@ from zenml.model.runs import (
     RunDraft,
     RunRecord,
     RunRegistration,
+    StepDraft,
     StepRunRecord,
 )
 
@@ -88,18 +93,10 @@ class SQLMetadataStore(BaseMetadataStore):
             "git_sha": run.git_sha,
             "owner": owner_text(run.owner),
             "lease_until": run.lease_until,
+            "origin_kind": run.origin.kind if run.origin else None,
+            "origin_id": run.origin.run_id if run.origin else None,
         }
-        steps = [
-            {
-                "position": position,
-                "name": step.name,
-                "map_index": step.map_index,
-                "entrypoint_name": step.entrypoint_name,
-                "parameters": to_json(step.parameters),
-                "docstring": to_text(step.docstring),
-            }
-            for position, step in enumerate(run.steps)
-        ]
+        steps = [{**_step_columns(step), "position": position} for position, step in enumerate(run.steps)]
         document = to_text(run.deployment) or ""
         parts = [document[start : start + _PART] for start in range(0, len(document), _PART)]
 
@@ -137,18 +134,31 @@ class SQLMetadataStore(BaseMetadataStore):
         sql = database.sql
         parts = to_json(key.parts)
         who = owner_text(owner)
+        why = to_text(reason)
         used = _inputs(step_run_id, inputs)
 
-        def work(tx: Transaction) -> Claim:
+        def work(tx: Transaction) -> Claim | InFlight:
+            if shares:
+                database.lock(tx, key.digest)
             state = tx.row(sql.claimable, {"step_run_id": step_run_id})
             if state is None:
                 raise self._no_step(step_run_id)
-            attempts, token, status = state
+            attempts, token, status, run_id, result_key = state
             if ExecutionStatus(status).is_finished:
                 raise StaleAttemptError(
                     f"The step run {step_run_id} cannot be started: it has ended already, as {status}."
                 )
+            if result_key is not None:
+                raise StaleAttemptError(
+                    f"The step run {step_run_id} cannot be started: its instances are under way already."
+                )
             now = time.time()
+            if shares:
+                for id, who_else, lease in tx.rows(
+                    sql.in_flight, {"cache_key": key.digest, "run_id": run_id}
+                ):
+                    if not is_dead(owner_of(who_else), lease, now):
+                        return InFlight(id)
             if attempts:
                 tx.run(sql.crash_attempts, {"step_run_id": step_run_id, "now": now})
                 tx.run(sql.delete_inputs, {"step_run_id": step_run_id})
@@ -161,6 +171,7 @@ class SQLMetadataStore(BaseMetadataStore):
                     "token": token,
                     "cache_key": key.digest,
                     "key_parts": parts,
+                    "reason": why,
                     "now": now,
                 },
             )
@@ -187,22 +198,7 @@ class SQLMetadataStore(BaseMetadataStore):
         """Publish the outputs, and end attempt and step."""
         database = self._database
         sql = database.sql
-        rows = [
-            {
-                "step_run_id": claim.step_run_id,
-                "position": position,
-                "name": a.name,
-                "uri": a.uri,
-                "store": a.store,
-                "artifact_type": a.artifact_type,
-                "data_type": a.data_type,
-                "materializer": a.materializer,
-                "manifest": to_json([(f.path, f.size, f.sha256) for f in a.manifest]),
-                "digest": a.digest,
-                "size": a.size,
-            }
-            for position, a in enumerate(artifacts)
-        ]
+        rows = _artifacts(claim.step_run_id, artifacts)
 
         def work(tx: Transaction) -> list[int]:
             now = time.time()
@@ -213,22 +209,59 @@ class SQLMetadataStore(BaseMetadataStore):
             return [tx.insert(sql.insert_artifact, row) for row in rows]
 
         ids = database.write(work)
-        return tuple(
-            ArtifactRecord(
-                a.name,
-                a.uri,
-                a.store,
-                a.artifact_type,
-                a.data_type,
-                a.materializer,
-                a.manifest,
-                a.digest,
-                a.size,
-                id,
-                claim.step_run_id,
-            )
-            for a, id in zip(artifacts, ids, strict=True)
-        )
+        return _with_ids(artifacts, ids, claim.step_run_id)
+
+    def expand_step(
+        self, claim: Claim, items: Sequence[ArtifactRecord], instances: Sequence[StepDraft]
+    ) -> tuple[tuple[ArtifactRecord, ...], list[int]]:
+        """Publish the items of a mapped step, and register its instances."""
+        database = self._database
+        sql = database.sql
+        rows = _artifacts(claim.step_run_id, items)
+
+        def work(tx: Transaction) -> tuple[list[int], list[int]]:
+            if not tx.run(sql.expand_step, {"step_run_id": claim.step_run_id, "token": claim.token}):
+                raise _stale(claim)
+            tx.run(sql.complete_attempt, {"attempt_id": claim.attempt_id, "now": time.time()})
+            tx.run_many(sql.insert_artifact, rows)
+            ids = [row[0] for row in tx.rows(sql.artifact_ids, {"step_run_id": claim.step_run_id})]
+            return ids, self._insert_instances(tx, claim.step_run_id, instances)
+
+        ids, registered = database.write(work)
+        return _with_ids(items, ids, claim.step_run_id), registered
+
+    def expand_cached(self, hit: CacheHit, instances: Sequence[StepDraft]) -> list[int]:
+        """Take the items of a mapped step from an earlier one, and register its instances."""
+        database = self._database
+        sql = database.sql
+
+        def work(tx: Transaction) -> list[int]:
+            states = self._states(tx, (hit,))
+            if not (step := self._hit(tx, hit, states)):
+                raise StaleAttemptError(f"The step run {hit.step_run_id} has ended already.")
+            tx.run(sql.expand_cached, step)
+            tx.run_many(sql.insert_input, _inputs(hit.step_run_id, hit.inputs))
+            return self._insert_instances(tx, hit.step_run_id, instances)
+
+        return database.write(work)
+
+    def end_mapped(self, step_run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
+        """End a mapped step that has not ended."""
+        database = self._database
+        sql = database.sql
+        values = {"step_run_id": step_run_id, "status": status.value, **_failure(error)}
+        database.write(lambda tx: tx.run(sql.end_step, {**values, "ended": time.time()}))
+
+    def _insert_instances(
+        self, tx: Transaction, step_run_id: int, instances: Sequence[StepDraft]
+    ) -> list[int]:
+        sql = self._database.sql
+        place = tx.row(sql.place_of, {"step_run_id": step_run_id})
+        assert place is not None  # noqa: S101 - the transaction has just changed it
+        run_id, name, position = place
+        rows = [{**_step_columns(one), "run_id": run_id, "position": position} for one in instances]
+        tx.run_many(sql.insert_step_run, rows)
+        return [row[0] for row in tx.rows(sql.instance_ids, {"run_id": run_id, "name": name})]
 
     def fail_attempt(
         self,
@@ -262,15 +295,16 @@ class SQLMetadataStore(BaseMetadataStore):
         status: ExecutionStatus = ExecutionStatus.FAILED,
         final: bool = True,
     ) -> None:
-        """End a step that has not ended as `failed`; an attempt that is under way can no longer publish."""
+        """End a step, or leave it for its next attempt; the attempt that is under way can no longer publish."""
         database = self._database
         sql = database.sql
-        failure = error_columns(error)
+        end = {"status": status.value, **error_columns(error)}
+        step = end if final else {"status": "pending", **_NO_ERROR}
 
         def work(tx: Transaction) -> None:
-            values = {"step_run_id": step_run_id, "now": time.time()}
-            if tx.run(sql.fail_step, {**values, **failure}):
-                tx.run(sql.crash_attempts, values)
+            now = time.time()
+            if tx.run(sql.end_step, {"step_run_id": step_run_id, "ended": now if final else None, **step}):
+                tx.run(sql.end_attempts, {"step_run_id": step_run_id, "now": now, **end})
 
         database.write(work)
 
@@ -280,34 +314,40 @@ class SQLMetadataStore(BaseMetadataStore):
         sql = database.sql
 
         def work(tx: Transaction) -> None:
-            now = time.time()
-            ids = {hit.step_run_id for hit in hits} | {hit.source for hit in hits}
-            states = {row[0]: row for row in tx.rows_in(sql.step_states, "ids", sorted(ids))}
+            states = self._states(tx, hits)
             steps: list[dict[str, Any]] = []
             used: list[dict[str, Any]] = []
             for hit in hits:
-                for id in (hit.step_run_id, hit.source):
-                    if id not in states:
-                        raise self._no_step(id)
-                _, status, attempts, _ = states[hit.step_run_id]
-                if ExecutionStatus(status).is_finished:
-                    continue
-                if attempts:
-                    tx.run(sql.delete_inputs, {"step_run_id": hit.step_run_id})
-                steps.append(
-                    {
-                        "step_run_id": hit.step_run_id,
-                        "cache_key": hit.key.digest,
-                        # The one that really ran, should the source be a cached one itself.
-                        "source_id": states[hit.source][3] or hit.source,
-                        "now": now,
-                    }
-                )
-                used += _inputs(hit.step_run_id, hit.inputs)
+                if step := self._hit(tx, hit, states):
+                    steps.append(step)
+                    used += _inputs(hit.step_run_id, hit.inputs)
             tx.run_many(sql.hit_step, steps)
             tx.run_many(sql.insert_input, used)
 
         database.write(work)
+
+    def _states(self, tx: Transaction, hits: Sequence[CacheHit]) -> dict[int, Row]:
+        """What is known of the steps of these hits, and of their sources."""
+        ids = {hit.step_run_id for hit in hits} | {hit.source for hit in hits}
+        states = {row[0]: row for row in tx.rows_in(self._database.sql.step_states, "ids", sorted(ids))}
+        if missing := sorted(ids - states.keys()):
+            raise self._no_step(missing[0])
+        return states
+
+    def _hit(self, tx: Transaction, hit: CacheHit, states: Mapping[int, Row]) -> dict[str, Any] | None:
+        """What the step of a hit becomes; None if it has ended."""
+        _, status, attempts, _ = states[hit.step_run_id]
+        if ExecutionStatus(status).is_finished:
+            return None
+        if attempts:
+            tx.run(self._database.sql.delete_inputs, {"step_run_id": hit.step_run_id})
+        return {
+            "step_run_id": hit.step_run_id,
+            "cache_key": hit.key.digest,
+            # The one that really ran, should the source be a cached one itself.
+            "source_id": states[hit.source][3] or hit.source,
+            "now": time.time(),
+        }
 
     def skip_steps(self, reasons: Mapping[int, str]) -> None:
         """End these steps as `skipped`; those that have ended stay as they are."""
@@ -329,9 +369,61 @@ class SQLMetadataStore(BaseMetadataStore):
     def finish_run(self, run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
         """End a run that has not ended."""
         database = self._database
-        sql = database.sql
-        values = {"run_id": run_id, "status": status.value, **(error_columns(error) if error else _NO_ERROR)}
-        database.write(lambda tx: tx.run(sql.finish_run, {**values, "ended": time.time()}))
+        values = {"run_id": run_id, "status": status.value, **_failure(error)}
+
+        database.write(lambda tx: self._end_run(tx, values, "the run has ended"))
+
+    def renew_lease(self, run_id: int, lease_until: float) -> None:
+        """The run's owner lives."""
+        database = self._database
+        values = {"run_id": run_id, "lease_until": lease_until}
+        database.write(lambda tx: tx.run(database.sql.renew_lease, values))
+
+    def request_cancel(self, run_id: int) -> None:
+        """Ask whoever executes the run to end it."""
+        database = self._database
+        self.run(run_id)  # settled, if nobody executes it any more
+        database.write(lambda tx: tx.run(database.sql.request_cancel, {"run_id": run_id, "now": time.time()}))
+
+    def is_cancel_requested(self, run_id: int) -> bool:
+        """Whether somebody asked for the end of this run."""
+        return any(row[0] is not None for row in self._rows("is_cancel_requested", run_id=run_id))
+
+    def _end_run(self, tx: Transaction, values: Mapping[str, Any], reason: str) -> None:
+        """End a run that has not ended, and whatever of it is open, so that a late attempt can no longer publish."""
+        sql = self._database.sql
+        now = time.time()
+        if tx.run(sql.finish_run, {**values, "ended": now}):
+            open_ = {"run_id": values["run_id"], "now": now}
+            tx.run(sql.crash_open_attempts, open_)
+            tx.run(sql.crash_open_steps, open_)
+            tx.run(sql.skip_open_steps, {**open_, "reason": reason})
+
+    def _settle(self, runs: Iterable[tuple[int, Owner | None, float | None]]) -> bool:
+        """Settle those of these open runs whose owner is dead; whether there was one."""
+        now = time.time()
+        judged: dict[Any, bool] = {}
+        settled = False
+        for run_id, owner, lease_until in runs:
+            who = (owner, lease_until)
+            if who not in judged:
+                judged[who] = is_dead(owner, lease_until, now)
+            if judged[who]:
+                self._crash(run_id)
+                settled = True
+        return settled
+
+    def _crash(self, run_id: int) -> None:
+        database = self._database
+        values = {"run_id": run_id, "status": "crashed", **_NO_ERROR}
+
+        def work(tx: Transaction) -> None:
+            # Under the lock, once more: its lease may have been renewed, or somebody else has settled it.
+            for owner, lease_until in tx.rows(database.sql.owner_of, {"run_id": run_id}):
+                if is_dead(owner_of(owner), lease_until, time.time()):
+                    self._end_run(tx, values, "the run crashed")
+
+        database.write(work)
 
     def log_metrics(self, step_run_id: int, metrics: Mapping[str, float], *, step: int = 0) -> None:
         """Record numbers of a step."""
@@ -376,12 +468,16 @@ class SQLMetadataStore(BaseMetadataStore):
 
         def work(tx: Transaction) -> Mapping[str, CachedResult]:
             row = tx.row(sql.recent_runs, {"pipeline": pipeline}) or ()
-            runs = sorted({id for id in row if id is not None})
-            if not runs:
-                return {}
-            return self._results(tx, dict(tx.rows(sql.successful_keys, {"runs": runs})), store)
+            return self._results_of_runs(tx, [id for id in row if id is not None], store)
 
+        self._settle(
+            (id, owner_of(owner), lease) for id, owner, lease in self._rows("open_runs_of", pipeline=pipeline)
+        )
         return self._read(work, {})
+
+    def results_of_run(self, run_id: int, store: str) -> Mapping[str, CachedResult]:
+        """The results of a run's steps and instances."""
+        return self._read(lambda tx: self._results_of_runs(tx, [run_id], store), {})
 
     def find_results(self, digests: Collection[str], store: str) -> Mapping[str, CachedResult]:
         """The latest result for each of these cache keys."""
@@ -403,15 +499,28 @@ class SQLMetadataStore(BaseMetadataStore):
         sql = database.sql
         database.write(lambda tx: tx.run(sql.forget_result, {"step_run_id": step_run_id}))
 
+    def _results_of_runs(self, tx: Transaction, runs: Collection[int], store: str) -> dict[str, CachedResult]:
+        if not runs:
+            return {}
+        keys = tx.rows(self._database.sql.successful_keys, {"runs": sorted(set(runs))})
+        return self._results(tx, dict(keys), store)
+
     def _results(self, tx: Transaction, sources: Mapping[str, int], store: str) -> dict[str, CachedResult]:
-        """The results of these step runs, by key; without those that lie in another artifact store."""
-        outputs: dict[int, list[ArtifactRecord]] = {}
-        for row in tx.rows_in(self._database.sql.artifacts_of, "step_runs", sorted(set(sources.values()))):
-            outputs.setdefault(row[10], []).append(artifact_of(row))
+        """The results of these step runs, by key; without those that lie in another artifact store, or were deleted."""
+        sql = self._database.sql
+        ids = sorted(set(sources.values()))
+        outputs: dict[int, list[ArtifactRecord]] = {id: [] for id in ids}
+        elsewhere: set[int] = set()
+        for row in tx.rows_in(sql.artifacts_of, "step_runs", ids):
+            artifact = artifact_of(row)
+            outputs[artifact.producer].append(artifact)
+            if artifact.store != store or row[11] is not None:
+                elsewhere.add(artifact.producer)
+        ended: dict[int, float | None] = dict(tx.rows_in(sql.endings, "ids", ids))
         return {
-            key: CachedResult(id, tuple(outputs.get(id, ())))
+            key: CachedResult(id, tuple(outputs[id]), ended[id] or 0.0)
             for key, id in sources.items()
-            if all(artifact.store == store for artifact in outputs.get(id, ()))
+            if id not in elsewhere
         }
 
     # Reading.
@@ -440,17 +549,19 @@ class SQLMetadataStore(BaseMetadataStore):
         """Runs by age."""
         page = self._database.sql.pages[pipeline_id is not None, newest_first]
         values = {"offset": offset, "limit": _ALL if limit is None else limit, "pipeline_id": pipeline_id}
-        return [run_of(row) for row in self._read(lambda tx: tx.rows(page, values), _NO_ROWS)]
+        return self._true_runs(lambda tx: tx.rows(page, values))
 
     def run(self, run_id: int) -> RunRecord:
         """A run."""
-        for row in self._rows("run", run_id=run_id):
-            return run_of(row)
+        query = self._database.sql.run
+        for run in self._true_runs(lambda tx: tx.rows(query, {"run_id": run_id})):
+            return run
         raise DoesNotExistException(f"The metadata store '{self.name}' has no run with the id {run_id}.")
 
     def run_by_name(self, name: str) -> RunRecord | None:
         """The run of that name."""
-        return next((run_of(row) for row in self._rows("run_by_name", name=name)), None)
+        query = self._database.sql.run_by_name
+        return next(iter(self._true_runs(lambda tx: tx.rows(query, {"name": name}))), None)
 
     def deployment(self, run_id: int) -> str:
         """The compiled pipeline of a run."""
@@ -460,12 +571,45 @@ class SQLMetadataStore(BaseMetadataStore):
 
     def steps(self, run_id: int) -> list[StepRunRecord]:
         """The steps of a run."""
-        return [step_of(row) for row in self._rows("steps", run_id=run_id)]
+        return self._true_steps("steps", run_id=run_id)
+
+    def instances(self, run_id: int, name: str) -> list[StepRunRecord]:
+        """The instances of a mapped step."""
+        return self._true_steps("instances", run_id=run_id, name=name)
+
+    def attempts(self, step_run_id: int) -> list[AttemptRecord]:
+        """The attempts of a step run."""
+        self._true_steps("step", step_run_id=step_run_id)
+        return [attempt_of(row) for row in self._rows("attempts_of", step_run_id=step_run_id)]
+
+    def previous_step(self, step_run_id: int) -> StepRunRecord | None:
+        """The same step in the last earlier run in which it had a key."""
+        return next(iter(self._true_steps("previous_step", step_run_id=step_run_id)), None)
+
+    def durations(self, pipeline: str) -> Mapping[str, float]:
+        """Seconds that each step took."""
+        sql = self._database.sql
+
+        def work(tx: Transaction) -> Mapping[str, float]:
+            runs = sorted({id for id in tx.row(sql.recent_runs, {"pipeline": pipeline}) or () if id})
+            latest: dict[str, dict[int, float]] = {}
+            for run in runs:
+                found: dict[str, dict[int, float]] = {}
+                for name, index, seconds in tx.rows(sql.durations, {"run_id": run}):
+                    found.setdefault(name, {})[index] = seconds
+                latest |= found
+            # The row of a mapped step itself tells how long its instances took together with their waits.
+            return {
+                name: sum(seconds for index, seconds in by_index.items() if index >= 0 or len(by_index) == 1)
+                for name, by_index in latest.items()
+            }
+
+        return self._read(work, {})
 
     def step(self, step_run_id: int) -> StepRunRecord:
         """A step of a run."""
-        for row in self._rows("step", step_run_id=step_run_id):
-            return step_of(row)
+        for step in self._true_steps("step", step_run_id=step_run_id):
+            return step
         raise self._no_step(step_run_id)
 
     def inputs(self, step_run_id: int) -> dict[str, ArtifactRecord]:
@@ -497,6 +641,21 @@ class SQLMetadataStore(BaseMetadataStore):
         """The parameters that a step reported by itself."""
         return dict(self._rows("logged_parameters_of", step_run_id=step_run_id))
 
+    def _true_runs(self, query: Callable[[Transaction], Sequence[Row]]) -> list[RunRecord]:
+        """The runs that a query finds; those that are dead are settled before."""
+        runs = [run_of(row) for row in self._read(query, _NO_ROWS)]
+        if self._settle((r.id, r.owner, r.lease_until) for r in runs if not r.status.is_finished):
+            runs = [run_of(row) for row in self._read(query, _NO_ROWS)]
+        return runs
+
+    def _true_steps(self, query: str, **values: Any) -> list[StepRunRecord]:
+        """The steps that a query finds; those of runs that are dead are settled before."""
+        steps = [step_of(row) for row in self._rows(query, **values)]
+        runs = {step.run_id for step in steps if not step.status.is_finished}
+        if any(self.run(id).status.is_finished for id in runs):
+            steps = [step_of(row) for row in self._rows(query, **values)]
+        return steps
+
     def _rows(self, query: str, **values: Any) -> Sequence[Row]:
         statement = getattr(self._database.sql, query)
         return self._read(lambda tx: tx.rows(statement, values), _NO_ROWS)
@@ -509,6 +668,60 @@ class SQLMetadataStore(BaseMetadataStore):
         return DoesNotExistException(
             f"The metadata store '{self.name}' has no step run with the id {step_run_id}."
         )
+
+
+def _failure(error: ErrorRecord | None) -> Mapping[str, Any]:
+    return _NO_ERROR if error is None else error_columns(error)
+
+
+def _step_columns(step: StepDraft) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "map_index": step.map_index,
+        "entrypoint_name": step.entrypoint_name,
+        "parameters": to_json(step.parameters),
+        "docstring": to_text(step.docstring),
+    }
+
+
+def _artifacts(step_run_id: int, artifacts: Sequence[ArtifactRecord]) -> list[dict[str, Any]]:
+    return [
+        {
+            "step_run_id": step_run_id,
+            "position": position,
+            "name": a.name,
+            "uri": a.uri,
+            "store": a.store,
+            "artifact_type": a.artifact_type,
+            "data_type": a.data_type,
+            "materializer": a.materializer,
+            "manifest": to_json([(f.path, f.size, f.sha256) for f in a.manifest]),
+            "digest": a.digest,
+            "size": a.size,
+        }
+        for position, a in enumerate(artifacts)
+    ]
+
+
+def _with_ids(
+    artifacts: Sequence[ArtifactRecord], ids: Sequence[int], producer: int
+) -> tuple[ArtifactRecord, ...]:
+    return tuple(
+        ArtifactRecord(
+            a.name,
+            a.uri,
+            a.store,
+            a.artifact_type,
+            a.data_type,
+            a.materializer,
+            a.manifest,
+            a.digest,
+            a.size,
+            id,
+            producer,
+        )
+        for a, id in zip(artifacts, ids, strict=True)
+    )
 
 
 def _stale(claim: Claim) -> StaleAttemptError:

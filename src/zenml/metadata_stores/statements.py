@@ -13,6 +13,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal_column,
     null,
     or_,
     select,
@@ -25,6 +26,7 @@ from zenml.metadata_stores.schema import (
     attempts,
     deployments,
     inputs,
+    locks,
     logged_parameters,
     metrics,
     pipelines,
@@ -44,6 +46,9 @@ _error: dict[str, Any] = {name: _b(name) for name in ("error_type", "error_messa
 _this_step = step_runs.c.id == _b("step_run_id")
 _open_step = step_runs.c.ended.is_(None)
 _claimed = (step_runs.c.token == _b("token")) & (step_runs.c.status == "running")
+_this_run = runs.c.id == _b("run_id")
+_of_this_run = step_runs.c.run_id == _b("run_id")
+_itself = step_runs.c.map_index == -1  # not an instance of a mapped step
 
 # The store itself.
 
@@ -71,20 +76,64 @@ insert_step_run = insert(step_runs).values(
     token=0,
 )
 step_run_ids = (
-    select(step_runs.c.name, step_runs.c.id)
-    .where(step_runs.c.run_id == _b("run_id"))
-    .order_by(step_runs.c.position)
+    select(step_runs.c.name, step_runs.c.id).where(_of_this_run, _itself).order_by(step_runs.c.position)
 )
-finish_run = (
+_open_run = runs.c.ended.is_(None)
+finish_run = update(runs).where(_this_run, _open_run).values(status=_b("status"), ended=_b("ended"), **_error)
+renew_lease = update(runs).where(_this_run, _open_run).values(lease_until=_b("lease_until"))
+request_cancel = (
     update(runs)
-    .where(runs.c.id == _b("run_id"), runs.c.ended.is_(None))
-    .values(status=_b("status"), ended=_b("ended"), **_error)
+    .where(_this_run, _open_run, runs.c.cancel_requested.is_(None))
+    .values(cancel_requested=_b("now"))
+)
+is_cancel_requested = select(runs.c.cancel_requested).where(_this_run)
+
+# What is left open by a run that has ended, or is dead.
+
+owner_of = select(runs.c.owner, runs.c.lease_until).where(_this_run, _open_run).with_for_update()
+crash_open_attempts = (
+    update(attempts)
+    .where(
+        attempts.c.status == "running",
+        attempts.c.step_run_id.in_(select(step_runs.c.id).where(_of_this_run, _open_step)),
+    )
+    .values(status="crashed", ended=_b("now"))
+)
+crash_open_steps = (
+    update(step_runs)
+    .where(_of_this_run, _open_step, step_runs.c.status == "running")
+    .values(status="crashed", ended=_b("now"), token=step_runs.c.token + 1)
+)
+skip_open_steps = (
+    update(step_runs)
+    .where(_of_this_run, _open_step)
+    .values(status="skipped", ended=_b("now"), token=step_runs.c.token + 1, reason=_b("reason"))
 )
 
 # Steps and attempts.
 
 claimable = (
-    select(step_runs.c.attempts, step_runs.c.token, step_runs.c.status).where(_this_step).with_for_update()
+    select(
+        step_runs.c.attempts,
+        step_runs.c.token,
+        step_runs.c.status,
+        step_runs.c.run_id,
+        step_runs.c.result_key,
+    )
+    .where(_this_step)
+    .with_for_update()
+)
+lock = select(locks.c.slot).where(locks.c.slot == _b("slot")).with_for_update()
+in_flight = (
+    select(step_runs.c.id, runs.c.owner, runs.c.lease_until)
+    .join_from(step_runs, runs)
+    .where(
+        step_runs.c.cache_key == _b("cache_key"),
+        step_runs.c.status == literal_column("'running'"),  # as the condition of the index says it
+        step_runs.c.result_key.is_(None),
+        step_runs.c.run_id != _b("run_id"),
+        _open_run,
+    )
 )
 claim = (
     update(step_runs)
@@ -95,15 +144,16 @@ claim = (
         token=_b("token"),
         cache_key=_b("cache_key"),
         key_parts=_b("key_parts"),
+        reason=_b("reason"),
         started=func.coalesce(step_runs.c.started, _b("now")),
     )
 )
 insert_attempt = _insert(attempts, "ended", "error_type", "error_message", "error_traceback")
-crash_attempts = (
-    update(attempts)
-    .where(attempts.c.step_run_id == _b("step_run_id"), attempts.c.status == "running")
-    .values(status="crashed", ended=_b("now"))
+_running_attempts = update(attempts).where(
+    attempts.c.step_run_id == _b("step_run_id"), attempts.c.status == "running"
 )
+crash_attempts = _running_attempts.values(status="crashed", ended=_b("now"))
+end_attempts = _running_attempts.values(status=_b("status"), ended=_b("now"), **_error)
 delete_inputs = delete(inputs).where(inputs.c.step_run_id == _b("step_run_id"))
 insert_input = _insert(inputs)
 complete_step = (
@@ -114,7 +164,10 @@ complete_step = (
 complete_attempt = (
     update(attempts).where(attempts.c.id == _b("attempt_id")).values(status="completed", ended=_b("now"))
 )
-insert_artifact = _insert(artifacts)
+insert_artifact = _insert(artifacts, "removed")
+artifact_ids = (
+    select(artifacts.c.id).where(artifacts.c.step_run_id == _b("step_run_id")).order_by(artifacts.c.position)
+)
 end_claimed_step = (
     update(step_runs).where(_this_step, _claimed).values(status=_b("status"), ended=_b("ended"), **_error)
 )
@@ -124,11 +177,17 @@ end_attempt = (
     .values(status=_b("status"), ended=_b("ended"), **_error)
 )
 # A new token: an attempt that is under way all the same can no longer publish.
-fail_step = (
+end_step = (
     update(step_runs)
     .where(_this_step, _open_step)
-    .values(status="failed", ended=_b("now"), token=step_runs.c.token + 1, **_error)
+    .values(status=_b("status"), ended=_b("ended"), token=step_runs.c.token + 1, **_error)
 )
+expand_step = (
+    update(step_runs)
+    .where(_this_step, _claimed)
+    .values(result_key=step_runs.c.cache_key, token=step_runs.c.token + 1)
+)
+place_of = select(step_runs.c.run_id, step_runs.c.name, step_runs.c.position).where(_this_step)
 skip_step = (
     update(step_runs)
     .where(_this_step, _open_step)
@@ -149,9 +208,22 @@ hit_step = (
         status="cached",
         cache_key=_b("cache_key"),
         source_id=_b("source_id"),
+        reason=null(),
         token=step_runs.c.token + 1,
         started=_b("now"),
         ended=_b("now"),
+    )
+)
+expand_cached = (
+    update(step_runs)
+    .where(_this_step, _open_step)
+    .values(
+        status="running",
+        cache_key=_b("cache_key"),
+        source_id=_b("source_id"),
+        reason=null(),
+        token=step_runs.c.token + 1,
+        started=_b("now"),
     )
 )
 insert_metric = _insert(metrics)
@@ -166,6 +238,9 @@ _of_pipeline = (
     runs.c.pipeline_id == select(pipelines.c.id).where(pipelines.c.name == _b("pipeline")).scalar_subquery()
 )
 _newest = select(runs.c.id).where(_of_pipeline).order_by(runs.c.id.desc()).limit(1)
+open_runs_of = select(runs.c.id, runs.c.owner, runs.c.lease_until).where(
+    _of_pipeline, runs.c.status == "running"
+)
 recent_runs = select(
     _newest.where(runs.c.status == "completed").scalar_subquery(),
     _newest.where(runs.c.ended.is_not(None)).scalar_subquery(),
@@ -177,10 +252,10 @@ successful_keys = (
     .join_from(step_runs, _origin, _origin.c.id == _ran)
     .where(
         step_runs.c.run_id.in_(_b("runs", expanding=True)),
-        or_(step_runs.c.status == "completed", step_runs.c.status == "cached"),
         _origin.c.result_key.is_not(None),
     )
 )
+endings = select(step_runs.c.id, step_runs.c.ended).where(step_runs.c.id.in_(_b("ids", expanding=True)))
 forget_result = update(step_runs).where(_this_step).values(result_key=null())
 
 
@@ -190,10 +265,13 @@ def results_of(count: int) -> Select[Any]:
         *(select(_b(f"key_{i}", type_=step_runs.c.result_key.type).label("key")) for i in range(count))
     )
     wanted = keys.subquery("wanted")
-    elsewhere = exists().where(artifacts.c.step_run_id == step_runs.c.id, artifacts.c.store != _b("store"))
+    out_of_reach = exists().where(
+        artifacts.c.step_run_id == step_runs.c.id,
+        or_(artifacts.c.store != _b("store"), artifacts.c.removed.is_not(None)),
+    )
     latest = (
         select(step_runs.c.id)
-        .where(step_runs.c.result_key == wanted.c.key, ~elsewhere)
+        .where(step_runs.c.result_key == wanted.c.key, ~out_of_reach)
         .order_by(step_runs.c.id.desc())
         .limit(1)
         .correlate(wanted)
@@ -218,8 +296,10 @@ _artifact = select(
     artifacts.c.step_run_id,
 )
 artifact = _artifact.where(artifacts.c.id == _b("artifact_id"))
-artifacts_of = _artifact.where(artifacts.c.step_run_id.in_(_b("step_runs", expanding=True))).order_by(
-    artifacts.c.step_run_id, artifacts.c.position
+artifacts_of = (
+    _artifact.add_columns(artifacts.c.removed)
+    .where(artifacts.c.step_run_id.in_(_b("step_runs", expanding=True)))
+    .order_by(artifacts.c.step_run_id, artifacts.c.position)
 )
 outputs = (
     _artifact.join(step_runs, artifacts.c.step_run_id == _ran)
@@ -254,8 +334,10 @@ _run = select(
     runs.c.owner,
     runs.c.lease_until,
     runs.c.cancel_requested,
+    runs.c.origin_kind,
+    runs.c.origin_id,
 ).join_from(runs, pipelines)
-run = _run.where(runs.c.id == _b("run_id"))
+run = _run.where(_this_run)
 run_by_name = _run.where(runs.c.name == _b("name"))
 count_runs = select(func.count()).select_from(runs)
 count_runs_of = count_runs.where(runs.c.pipeline_id == _b("pipeline_id"))
@@ -302,7 +384,47 @@ _step = select(
     step_runs.c.reason,
 ).join_from(step_runs, _source, step_runs.c.source_id == _source.c.id, isouter=True)
 step = _step.where(_this_step)
-steps = _step.where(step_runs.c.run_id == _b("run_id")).order_by(step_runs.c.position, step_runs.c.map_index)
+steps = _step.where(_of_this_run, _itself).order_by(step_runs.c.position)
+_instances = (step_runs.c.name == _b("name")) & (step_runs.c.map_index >= 0)
+instances = _step.where(_of_this_run, _instances).order_by(step_runs.c.map_index)
+instance_ids = select(step_runs.c.id).where(_of_this_run, _instances).order_by(step_runs.c.map_index)
+attempts_of = (
+    select(
+        attempts.c.id,
+        attempts.c.step_run_id,
+        attempts.c.number,
+        attempts.c.status,
+        attempts.c.owner,
+        attempts.c.started,
+        attempts.c.ended,
+        attempts.c.error_type,
+        attempts.c.error_message,
+        attempts.c.error_traceback,
+    )
+    .where(attempts.c.step_run_id == _b("step_run_id"))
+    .order_by(attempts.c.number)
+)
+_this = step_runs.alias("this")
+_this_ones_run = runs.alias("this_ones_run")
+previous_step = (
+    _step.join(runs, step_runs.c.run_id == runs.c.id)
+    .join(_this_ones_run, _this_ones_run.c.pipeline_id == runs.c.pipeline_id)
+    .join(_this, _this.c.run_id == _this_ones_run.c.id)
+    .where(
+        _this.c.id == _b("step_run_id"),
+        runs.c.id < _this_ones_run.c.id,
+        step_runs.c.name == _this.c.name,
+        step_runs.c.map_index == _this.c.map_index,
+        step_runs.c.cache_key.is_not(None),
+    )
+    .order_by(runs.c.id.desc())
+    .limit(1)
+)
+durations = (
+    select(step_runs.c.name, step_runs.c.map_index, (_origin.c.ended - _origin.c.started).label("seconds"))
+    .join_from(step_runs, _origin, _origin.c.id == _ran)
+    .where(_of_this_run, _origin.c.status == "completed")
+)
 metrics_of = (
     select(
         metrics.c.step_run_id,
