@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from zenml.enums import ExecutionStatus
+from zenml.post_execution.wording import duration
 
 if TYPE_CHECKING:
     from zenml.model.deployment import Deployment
@@ -134,14 +135,3 @@ def ended(status: ExecutionStatus) -> str:
     """How something ended, as the verb of a sentence."""
     words = {ExecutionStatus.COMPLETED: "has finished", ExecutionStatus.FAILED: "has failed"}
     return words.get(status, f"was {status}")
-
-
-def duration(seconds: float) -> str:
-    """A duration as a person reads it: "1d2h3m4s", below a minute "0.061s"."""
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.3f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [f"{days}d" if days else "", f"{hours}h" if days or hours else "", f"{minutes}m", f"{rest}s"]
-    return "".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from zenml.enums import ExecutionStatus
     from zenml.model.deployment import StepSpec
     from zenml.model.runs import ErrorRecord, RunRecord
+    from zenml.post_execution.graph import RunGraph
     from zenml.post_execution.pipeline import PipelineView
 
 
@@ -146,6 +148,30 @@ class PipelineRunView(View):
             if self.spec(name).is_mapped:
                 found.update(record.id for record in self._stores.metadata.instances(self._id, name))
         return found
+
+    @property
+    def graph(self) -> RunGraph:
+        """Its steps and artifacts, and what came from what, as they are now."""
+        from zenml.post_execution.graph import graph_of
+
+        store = self._stores.metadata
+        records = store.steps(self._id)
+        mapped = [step for step in records if self.spec(step.name).is_mapped]
+        instances = {step.name: store.instances(self._id, step.name) for step in mapped}
+        # A mapped step's own values are the items that it was spread over, not its outputs.
+        outputs = {
+            step.name: store.outputs(step.id)
+            for step in records
+            if step.status.is_successful and step.name not in instances
+        }
+        return graph_of(
+            self.deployment,
+            self._record,
+            records,
+            {name: found for name, found in instances.items() if found},
+            outputs,
+            now=time.time(),
+        )
 
     @property
     def steps(self) -> list[StepView]:
