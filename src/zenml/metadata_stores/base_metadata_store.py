@@ -10,6 +10,14 @@ from zenml.enums import ExecutionStatus, StackComponentType
 from zenml.stack import StackComponent
 
 if TYPE_CHECKING:
+    from zenml.model.housekeeping import (
+        ArtifactUse,
+        EndedRun,
+        RecordedArtifact,
+        Rows,
+        RunHistory,
+        UnpublishedAttempt,
+    )
     from zenml.model.runs import (
         ArtifactRecord,
         AttemptRecord,
@@ -255,3 +263,80 @@ class BaseMetadataStore(StackComponent):
     @abstractmethod
     def logged_parameters(self, step_run_id: int) -> dict[str, str]:
         """The parameters that a step reported by itself."""
+
+    # Housekeeping: listing, comparing, pruning, deleting and moving what is recorded. Runs that are given are such as have ended.
+
+    @abstractmethod
+    def recorded_artifacts(
+        self,
+        *,
+        pipeline: str | None = None,
+        run_id: int | None = None,
+        step: str | None = None,
+        limit: int | None = None,
+    ) -> list[RecordedArtifact]:
+        """Artifacts, the newest first: of a pipeline, of a run (what it took from the cache included), of the steps of a name."""
+
+    @abstractmethod
+    def artifact_uses(self, artifact_id: int) -> list[ArtifactUse]:
+        """The step runs that wrote an artifact, took it from the cache, or read it. Raises DoesNotExistException."""
+
+    @abstractmethod
+    def history(self, run_id: int) -> RunHistory:
+        """All that is recorded of a run, in few queries. Raises DoesNotExistException."""
+
+    @abstractmethod
+    def import_run(self, history: RunHistory) -> int:
+        """Record a run of another store; gives its id.
+
+        The ids in `history` only say what belongs together; each input is the output of one of its steps. None of its results is given
+        for a cache key, and a cached step has what it gave as outputs of its own. Raises DuplicateRunNameError.
+        """
+
+    @abstractmethod
+    def unfinished_runs(self) -> list[RunRecord]:
+        """The runs in progress, after those that are dead were settled."""
+
+    @abstractmethod
+    def ended_runs(self) -> list[EndedRun]:
+        """The runs that have ended, the oldest first."""
+
+    @abstractmethod
+    def unpublished_attempts(self) -> list[UnpublishedAttempt]:
+        """The attempts of runs that have ended which published nothing."""
+
+    @abstractmethod
+    def unused_artifacts(self, run_ids: Collection[int], store: str) -> list[ArtifactRecord]:
+        """The artifacts in the artifact store with the root `store` that these runs made, no other run uses, and which are not removed."""
+
+    @abstractmethod
+    def set_aside(self, run_ids: Collection[int], store: str, moment: float) -> None:
+        """Mark `unused_artifacts` as removed at `moment`: from then on, no run gets them for a cache key. Many short transactions."""
+
+    @abstractmethod
+    def confirm_removal(self, run_ids: Collection[int], store: str, moment: float) -> list[ArtifactRecord]:
+        """Take that mark from those that another run uses all the same: one to which they were promised before. Gives the others."""
+
+    @abstractmethod
+    def bring_back(self, run_ids: Collection[int], store: str, moment: float) -> None:
+        """Take that mark from all: their files are there again."""
+
+    @abstractmethod
+    def users_of_runs(self, run_ids: Collection[int]) -> Mapping[int, Collection[int]]:
+        """The ids of other runs that use results of these, by the id of the run whose results they are."""
+
+    @abstractmethod
+    def stores_of_runs(self, run_ids: Collection[int]) -> Collection[str]:
+        """The roots of the artifact stores that hold artifacts of these runs which are not removed."""
+
+    @abstractmethod
+    def dump_runs(self, run_ids: Collection[int]) -> Rows:
+        """All that is recorded of these runs, as `restore_runs` takes it."""
+
+    @abstractmethod
+    def delete_runs(self, run_ids: Collection[int]) -> None:
+        """Delete all that is recorded of these runs; those that are not there are left out. Raises InUseError if others use them."""
+
+    @abstractmethod
+    def restore_runs(self, rows: Rows) -> None:
+        """Put back what `dump_runs` gave, under the same ids; runs that are there already are left out. Raises DuplicateRunNameError."""

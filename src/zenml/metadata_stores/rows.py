@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import astuple
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,31 @@ def artifact_of(row: Row) -> ArtifactRecord:
     return ArtifactRecord(
         name, uri, store, artifact_type, data_type, materializer, files, digest, size, id, producer
     )
+
+
+def artifact_columns(artifact: ArtifactRecord) -> dict[str, Any]:
+    return {
+        "name": artifact.name,
+        "uri": artifact.uri,
+        "store": artifact.store,
+        "artifact_type": artifact.artifact_type,
+        "data_type": artifact.data_type,
+        "materializer": artifact.materializer,
+        "manifest": to_json([(f.path, f.size, f.sha256) for f in artifact.manifest]),
+        "digest": artifact.digest,
+        "size": artifact.size,
+    }
+
+
+def metric_columns(name: str, value: float, step: int, recorded: float) -> dict[str, Any]:
+    finite = math.isfinite(value)
+    return {
+        "name": name,
+        "value": float(value) if finite else None,
+        "special": None if finite else str(float(value)),
+        "step": step,
+        "recorded": recorded,
+    }
 
 
 def run_of(row: Row) -> RunRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from abc import abstractmethod
@@ -14,11 +13,13 @@ from pydantic import PrivateAttr
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import DoesNotExistException, DuplicateRunNameError, StaleAttemptError
 from zenml.liveness import is_dead
-from zenml.metadata_stores.base_metadata_store import BaseMetadataStore
+from zenml.metadata_stores.housekeeping import SQLHousekeeping
 from zenml.metadata_stores.rows import (
+    artifact_columns,
     artifact_of,
     attempt_of,
     error_columns,
+    metric_columns,
     owner_of,
     owner_text,
     run_of,
@@ -57,7 +58,7 @@ _PART = 1 << 20  # characters
 _KEYS_AT_ONCE = (1, 8, 64)  # each is a statement of its own
 
 
-class SQLMetadataStore(BaseMetadataStore):
+class SQLMetadataStore(SQLHousekeeping):
     """Keeps everything in a relational database. A flavor says how to reach it."""
 
     # One for each process: connections do not survive a fork. Copies of a component share it.
@@ -431,14 +432,7 @@ class SQLMetadataStore(BaseMetadataStore):
         sql = database.sql
         now = time.time()
         rows = [
-            {
-                "step_run_id": step_run_id,
-                "name": name,
-                "value": float(value) if math.isfinite(value) else None,
-                "special": None if math.isfinite(value) else str(float(value)),
-                "step": step,
-                "recorded": now,
-            }
+            {"step_run_id": step_run_id, **metric_columns(name, value, step, now)}
             for name, value in metrics.items()
         ]
         database.write(lambda tx: tx.run_many(sql.insert_metric, rows))
@@ -686,20 +680,8 @@ def _step_columns(step: StepDraft) -> dict[str, Any]:
 
 def _artifacts(step_run_id: int, artifacts: Sequence[ArtifactRecord]) -> list[dict[str, Any]]:
     return [
-        {
-            "step_run_id": step_run_id,
-            "position": position,
-            "name": a.name,
-            "uri": a.uri,
-            "store": a.store,
-            "artifact_type": a.artifact_type,
-            "data_type": a.data_type,
-            "materializer": a.materializer,
-            "manifest": to_json([(f.path, f.size, f.sha256) for f in a.manifest]),
-            "digest": a.digest,
-            "size": a.size,
-        }
-        for position, a in enumerate(artifacts)
+        {"step_run_id": step_run_id, "position": position, **artifact_columns(artifact)}
+        for position, artifact in enumerate(artifacts)
     ]
 
 
