@@ -49,8 +49,9 @@ _DARK = (
     ".zenml-graph .card{fill:#1f2328}.zenml-graph .pill{fill:#2a2f36;stroke:#565d67}.zenml-graph .line{stroke:#6f7782}"
     ".zenml-graph .tip{fill:#6f7782}"
 )
-STYLE = (
-    ".zenml-graph text{font-family:system-ui,'Segoe UI',Helvetica,Arial,'DejaVu Sans',sans-serif;font-size:12px}"
+FONTS = "system-ui,'Segoe UI',Helvetica,Arial,'Noto Sans','Liberation Sans','DejaVu Sans',Ubuntu,sans-serif"
+_STYLE = (
+    f".zenml-graph text{{font-family:{FONTS};font-size:12px}}"
     ".zenml-graph .name{font-weight:bold}.zenml-graph .small{font-size:11px}"
     ".zenml-graph .line{fill:none;stroke-width:1.2}.zenml-graph .after{stroke-dasharray:6 4}.zenml-graph .when{stroke-dasharray:2 3}"
     ".zenml-graph .absent{stroke-dasharray:3 3}"
@@ -85,7 +86,7 @@ def to_svg(graph: RunGraph, *, linked: bool = False) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="zenml-graph" role="{role}" aria-labelledby="{key}-t {key}-d" {size}>',
         f'<title id="{key}-t">{text(title)}</title><desc id="{key}-d">{text(graph.summary)}</desc>',
-        f"<style>{STYLE}</style>",
+        f"<style>{_STYLE}</style>",
         f'<rect class="paper" width="100%" height="100%" fill="{_PAPER}"/>',
         f'<g transform="translate({_n(_MARGIN)} {_n(_MARGIN)})">',
         *(_line(graph, line) for line in layout.lines),
