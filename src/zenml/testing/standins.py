@@ -75,6 +75,7 @@ def failing(
         function = original.entrypoint
 
         def entrypoint(**arguments: Any) -> Any:
+            __tracebackhide__ = True
             running = running_step()
             assert running is not None
             if label in (running.task.step, running.task.label):
