@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import make_url
 
 from zenml.enums import ExecutionStatus
+from zenml.liveness import this_process
 from zenml.metadata_stores import BaseMetadataStore, MySQLMetadataStore, PostgreSQLMetadataStore
 from zenml.model.runs import (
     ArtifactRecord,
@@ -15,6 +17,7 @@ from zenml.model.runs import (
     CacheKey,
     Claim,
     FileEntry,
+    InFlight,
     Owner,
     RunDraft,
     RunRegistration,
@@ -23,6 +26,9 @@ from zenml.model.runs import (
 )
 
 OWNER = Owner("process", "boot", "pid:[1]", 4711, 12.5)
+"""A process of another machine: alive as long as its lease runs."""
+DEAD = replace(this_process(), started=1.0)
+"""A process of this machine that has ended; another one has its number now."""
 
 
 def server_store(url: str, **changes: Any) -> BaseMetadataStore:
@@ -87,8 +93,16 @@ def key(digest: str = "k", **parts: str) -> CacheKey:
 def start(
     store: BaseMetadataStore, step_run_id: int, digest: str = "k", inputs: Mapping[str, int] | None = None
 ) -> Claim:
-    return store.start_attempt(
+    claim = store.start_attempt(
         step_run_id, key=key(digest), inputs=inputs or {}, owner=OWNER, lease_until=time.time() + 60
+    )
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def share(store: BaseMetadataStore, step_run_id: int, digest: str = "k") -> Claim | InFlight:
+    return store.start_attempt(
+        step_run_id, key=key(digest), inputs={}, owner=OWNER, lease_until=time.time() + 60, shares=True
     )
 
 
@@ -110,3 +124,7 @@ def hit(store: BaseMetadataStore, step_run_id: int, source: int, digest: str = "
 
 def finish(store: BaseMetadataStore, run: RunRegistration) -> None:
     store.finish_run(run.run_id, ExecutionStatus.COMPLETED)
+
+
+def instances(name: str, count: int) -> list[StepDraft]:
+    return [StepDraft(name, name, {}, map_index=index) for index in range(count)]

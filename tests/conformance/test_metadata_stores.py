@@ -21,15 +21,18 @@ from hypothesis.stateful import (
 )
 
 from tests.metadata_stores import (
+    DEAD,
     OWNER,
     artifact,
     complete,
     draft,
     finish,
     hit,
+    instances,
     key,
     register,
     server_store,
+    share,
     start,
 )
 from zenml.enums import ExecutionStatus
@@ -39,8 +42,18 @@ from zenml.exceptions import (
     StaleAttemptError,
     StoreError,
 )
+from zenml.liveness import this_process
 from zenml.metadata_stores import BaseMetadataStore, SQLiteMetadataStore
-from zenml.model.runs import CacheHit, CacheKey, ErrorRecord, RunRegistration, StepDraft
+from zenml.model.runs import (
+    CacheHit,
+    CacheKey,
+    Claim,
+    ErrorRecord,
+    InFlight,
+    Origin,
+    RunRegistration,
+    StepDraft,
+)
 
 ERROR = ErrorRecord("builtins.ValueError", "too small", "Traceback ...")
 
@@ -343,6 +356,451 @@ def test_a_run_ends_with_its_error(store):
     assert store.run(run.run_id).error == ERROR
 
 
+def test_a_run_that_has_ended_leaves_nothing_open(store):
+    run = register(store, steps=["done", "running", "pending"])
+    done, running, pending = run.step_run_ids.values()
+    complete(store, done)
+    claim = start(store, running, "r")
+    store.finish_run(run.run_id, ExecutionStatus.CANCELLED, ERROR)
+    assert [(s.status, s.reason) for s in store.steps(run.run_id)] == [
+        (ExecutionStatus.COMPLETED, None),
+        (ExecutionStatus.CRASHED, None),
+        (ExecutionStatus.SKIPPED, "the run has ended"),
+    ]
+    assert [a.status for a in store.attempts(running)] == [ExecutionStatus.CRASHED]
+    with pytest.raises(StaleAttemptError):
+        store.complete_attempt(claim, [artifact()])
+    with pytest.raises(StaleAttemptError):
+        start(store, pending)
+
+
+def test_a_run_knows_the_one_that_it_goes_on_from(store):
+    first = register(store, "first")
+    second = register(store, "second", origin=Origin("resume", first.run_id))
+    assert store.run(first.run_id).origin is None
+    assert store.run(second.run_id).origin == Origin("resume", first.run_id)
+    assert [r.origin for r in store.runs()] == [None, Origin("resume", first.run_id)]
+
+
+# Attempts in a list
+
+
+def test_attempts_are_kept_with_their_errors(store):
+    before = time.time()
+    run = register(store)
+    step = run.step_run_ids["load"]
+    store.fail_attempt(start(store, step), ERROR, final=False)
+    start(store, step)
+    store.fail_step(
+        step, ErrorRecord("StepTimeoutError", "too late"), status=ExecutionStatus.FAILED, final=False
+    )
+    assert store.step(step).status is ExecutionStatus.PENDING
+    assert store.step(step).error is None
+    complete(store, step)
+    first, second, third = store.attempts(step)
+    assert [a.number for a in (first, second, third)] == [1, 2, 3]
+    assert (first.status, first.error, first.owner) == (ExecutionStatus.FAILED, ERROR, OWNER)
+    assert (second.status, second.error) == (
+        ExecutionStatus.FAILED,
+        ErrorRecord("StepTimeoutError", "too late"),
+    )
+    assert (third.status, third.error) == (ExecutionStatus.COMPLETED, None)
+    assert before <= first.started <= first.ended <= second.started <= third.ended <= time.time()
+    assert {a.step_run_id for a in (first, second, third)} == {step}
+    assert store.attempts(4711) == []
+
+
+def test_a_step_left_for_its_next_attempt_is_not_published_by_the_one_before(store):
+    step = register(store).step_run_ids["load"]
+    claim = start(store, step)
+    store.fail_step(step, ERROR, final=False)
+    with pytest.raises(StaleAttemptError):
+        store.complete_attempt(claim, [artifact()])
+    assert complete(store, step)
+
+
+@pytest.mark.parametrize(
+    "status", [ExecutionStatus.FAILED, ExecutionStatus.CANCELLED, ExecutionStatus.CRASHED]
+)
+def test_a_step_is_ended_with_the_attempt_that_is_under_way(store, status):
+    step = register(store).step_run_ids["load"]
+    start(store, step)
+    store.fail_step(step, ERROR, status=status)
+    (attempt,) = store.attempts(step)
+    assert (attempt.status, attempt.error) == (status, ERROR)
+    assert (store.step(step).status, store.step(step).error) == (status, ERROR)
+
+
+def test_an_attempt_that_another_replaced_has_crashed(store):
+    step = register(store).step_run_ids["load"]
+    start(store, step)
+    start(store, step)
+    assert [a.status for a in store.attempts(step)] == [ExecutionStatus.CRASHED, ExecutionStatus.RUNNING]
+
+
+def test_the_reason_of_a_miss_is_kept(store):
+    first = register(store, "first", steps=["a", "b"])
+    a, b = first.step_run_ids.values()
+    for step in (a, b):
+        store.start_attempt(
+            step, key=key(), inputs={}, owner=OWNER, lease_until=time.time() + 60, reason="artifact is gone"
+        )
+    assert store.step(a).reason == "artifact is gone"
+    store.fail_step(a, ERROR, final=False)
+    source = register(store, "source")
+    complete(store, source.step_run_ids["load"])
+    hit(store, a, source.step_run_ids["load"])
+    assert store.step(a).reason is None
+    store.fail_step(b, ERROR)
+    assert store.step(b).reason == "artifact is gone"
+
+
+# Mapped steps
+
+
+def test_a_mapped_step_from_its_start_to_its_end(store):
+    run = register(store, steps=["settings", "train", "best"])
+    settings_, train, best = run.step_run_ids.values()
+    complete(store, settings_, "s")
+    items, ids = store.expand_step(
+        start(store, train, "group"),
+        [artifact(f"lr[{i}]") for i in range(3)],
+        [StepDraft("train", "trainer", {"depth": i}, "Train.", map_index=i) for i in range(3)],
+    )
+    assert [item.name for item in items] == ["lr[0]", "lr[1]", "lr[2]"]
+    assert {item.producer for item in items} == {train}
+    assert [store.artifact(item.id) for item in items] == list(items)
+    assert store.outputs(train) == {item.name: item for item in items}
+
+    # One row of the run, whatever its width.
+    assert [s.name for s in store.steps(run.run_id)] == ["settings", "train", "best"]
+    assert (store.step(train).status, store.step(train).map_index) == (ExecutionStatus.RUNNING, -1)
+    assert [a.status for a in store.attempts(train)] == [ExecutionStatus.COMPLETED]
+    found = store.instances(run.run_id, "train")
+    assert [i.id for i in found] == ids
+    assert [(i.name, i.map_index, i.status) for i in found] == [
+        ("train", index, ExecutionStatus.PENDING) for index in range(3)
+    ]
+    assert [(i.entrypoint_name, i.parameters, i.docstring) for i in found] == [
+        ("trainer", {"depth": index}, "Train.") for index in range(3)
+    ]
+    assert store.instances(run.run_id, "settings") == []
+
+    scores = [
+        complete(store, id, f"i{n}", inputs={"lr": items[n].id}, artifacts=[artifact("score")])[0]
+        for n, id in enumerate(ids)
+    ]
+    store.end_mapped(train, ExecutionStatus.COMPLETED)
+    assert store.step(train).status is ExecutionStatus.COMPLETED
+    assert store.step(train).ended is not None
+    complete(store, best, "b", inputs={f"scores[{n}]": score.id for n, score in enumerate(scores)})
+    assert list(store.inputs(best)) == ["scores[0]", "scores[1]", "scores[2]"]
+    assert store.inputs(ids[1]) == {"lr": items[1]}
+    finish(store, run)
+    assert {i.status for i in store.instances(run.run_id, "train")} == {ExecutionStatus.COMPLETED}
+
+
+def test_a_step_is_spread_once(store):
+    step = register(store).step_run_ids["load"]
+    claim = start(store, step)
+    store.expand_step(claim, [artifact("x[0]")], instances("load", 1))
+    with pytest.raises(StaleAttemptError):
+        store.expand_step(claim, [artifact("x[0]")], instances("load", 1))
+    with pytest.raises(StaleAttemptError):
+        store.complete_attempt(claim, [])
+    with pytest.raises(StaleAttemptError, match="instances are under way"):
+        start(store, step)
+    assert store.step(step).status is ExecutionStatus.RUNNING
+    assert store.step(step).attempts == 1
+
+
+def test_a_stale_attempt_spreads_nothing(store):
+    run = register(store)
+    step = run.step_run_ids["load"]
+    claim = start(store, step)
+    start(store, step)
+    with pytest.raises(StaleAttemptError):
+        store.expand_step(claim, [artifact("x[0]")], instances("load", 1))
+    assert store.instances(run.run_id, "load") == []
+    assert store.outputs(step) == {}
+
+
+def test_a_step_may_be_spread_over_nothing(store):
+    run = register(store)
+    step = run.step_run_ids["load"]
+    assert store.expand_step(start(store, step), [], []) == ((), [])
+    store.end_mapped(step, ExecutionStatus.COMPLETED)
+    assert store.instances(run.run_id, "load") == []
+    assert store.step(step).status is ExecutionStatus.COMPLETED
+
+
+def test_a_mapped_step_ends_once(store):
+    step = register(store).step_run_ids["load"]
+    store.expand_step(start(store, step), [], [])
+    store.end_mapped(step, ExecutionStatus.FAILED, ERROR)
+    store.end_mapped(step, ExecutionStatus.COMPLETED)
+    assert (store.step(step).status, store.step(step).error) == (ExecutionStatus.FAILED, ERROR)
+
+
+def test_items_are_found_again_and_taken_by_a_later_run(store):
+    first = register(store, "first", steps=["train"])
+    group = first.step_run_ids["train"]
+    items, ids = store.expand_step(
+        start(store, group, "group"), [artifact("x[0]"), artifact("x[1]")], instances("train", 2)
+    )
+    (score,) = complete(store, ids[0], "i0")
+    store.fail_attempt(start(store, ids[1], "i1"), ERROR)
+    store.end_mapped(group, ExecutionStatus.FAILED, ERROR)
+    store.finish_run(first.run_id, ExecutionStatus.FAILED, ERROR)
+    for found in (
+        store.find_results(["group", "i0", "i1"], "/store"),
+        store.recent_results("digits", "/store"),
+        store.results_of_run(first.run_id, "/store"),
+    ):
+        assert {k: (r.step_run_id, r.artifacts) for k, r in found.items()} == {
+            "group": (group, items),
+            "i0": (ids[0], (score,)),
+        }
+
+    second = register(store, "second", steps=["train"])
+    again = second.step_run_ids["train"]
+    taken = store.expand_cached(CacheHit(again, key("group"), {"x": score.id}, group), instances("train", 2))
+    assert [i.id for i in store.instances(second.run_id, "train")] == taken
+    assert store.outputs(again) == {item.name: item for item in items}
+    assert (store.step(again).status, store.step(again).source) == (ExecutionStatus.RUNNING, group)
+    assert store.inputs(again) == {"x": score}
+    hit(store, taken[0], ids[0], "i0")
+    complete(store, taken[1], "i1")
+    store.end_mapped(again, ExecutionStatus.COMPLETED)
+    assert (store.step(again).status, store.step(again).attempts) == (ExecutionStatus.COMPLETED, 0)
+
+    third = register(store, "third", steps=["train"])
+    last = third.step_run_ids["train"]
+    store.expand_cached(CacheHit(last, key("group"), {}, again), instances("train", 2))
+    assert store.step(last).source == group  # a chain leads to the one that really ran
+    with pytest.raises(StaleAttemptError):
+        store.expand_cached(CacheHit(last, key("group"), {}, group), instances("train", 2))
+
+
+def test_a_wide_step(store):
+    run = register(store, steps=["train", "after"])
+    count = 1_200
+    items, ids = store.expand_step(
+        start(store, run.step_run_ids["train"], "group"),
+        [artifact(f"x[{i}]") for i in range(count)],
+        instances("train", count),
+    )
+    assert [item.name for item in items] == [f"x[{i}]" for i in range(count)]
+    assert [i.id for i in store.instances(run.run_id, "train")] == ids
+    assert len(store.steps(run.run_id)) == 2
+    store.record_hits(
+        [CacheHit(id, key(f"i{n}"), {"x": items[n].id}, ids[0]) for n, id in enumerate(ids[1:])]
+    )
+
+
+# The truth after a crash
+
+
+def test_a_dead_run_is_settled_by_whoever_reads_it(store):
+    readers = {
+        "run": lambda run: store.run(run.run_id).status,
+        "runs": lambda run: store.runs(limit=1, newest_first=True)[0].status,
+        "run_by_name": lambda run: store.run_by_name(store.runs()[-1].name).status,
+        "steps": lambda run: store.steps(run.run_id)[1].status,
+        "step": lambda run: store.step(run.step_run_ids["b"]).status,
+        "attempts": lambda run: store.attempts(run.step_run_ids["b"])[0].status,
+    }
+    for name, read in readers.items():
+        run = register(store, name, steps=["a", "b", "c"], owner=DEAD)
+        complete(store, run.step_run_ids["a"], "a")
+        claim = start(store, run.step_run_ids["b"], "b")
+        assert read(run) is ExecutionStatus.CRASHED, name
+
+        record = store.run(run.run_id)
+        assert (record.status, record.error) == (ExecutionStatus.CRASHED, None)
+        assert record.ended >= record.created
+        assert [(s.status, s.reason) for s in store.steps(run.run_id)] == [
+            (ExecutionStatus.COMPLETED, None),
+            (ExecutionStatus.CRASHED, None),
+            (ExecutionStatus.SKIPPED, "the run crashed"),
+        ]
+        assert [a.status for a in store.attempts(claim.step_run_id)] == [ExecutionStatus.CRASHED]
+        for late in (
+            lambda: store.complete_attempt(claim, [artifact()]),  # noqa: B023 - called at once
+            lambda: store.fail_attempt(claim, ERROR),  # noqa: B023
+            lambda: start(store, run.step_run_ids["c"]),  # noqa: B023
+        ):
+            with pytest.raises(StaleAttemptError):
+                late()
+        store.finish_run(run.run_id, ExecutionStatus.COMPLETED)
+        assert store.run(run.run_id).status is ExecutionStatus.CRASHED
+
+
+def test_instances_of_a_dead_run_are_settled(store):
+    run = register(store, steps=["train"], owner=DEAD)
+    group = run.step_run_ids["train"]
+    _, ids = store.expand_step(start(store, group), [], instances("train", 3))
+    complete(store, ids[0], "0")
+    start(store, ids[1], "1")
+    assert [i.status for i in store.instances(run.run_id, "train")] == [
+        ExecutionStatus.COMPLETED,
+        ExecutionStatus.CRASHED,
+        ExecutionStatus.SKIPPED,
+    ]
+    assert store.step(group).status is ExecutionStatus.CRASHED
+
+
+def test_the_results_of_a_dead_run_are_a_head_start(store):
+    run = register(store, owner=DEAD)
+    complete(store, run.step_run_ids["load"])
+    assert set(store.recent_results("digits", "/store")) == {"k"}
+
+
+def test_a_process_elsewhere_lives_as_long_as_its_lease(store):
+    silent = register(store, "silent", lease_until=time.time() - 1)
+    heard = register(store, "heard", lease_until=time.time() - 1)
+    store.renew_lease(heard.run_id, time.time() + 60)
+    assert store.run(heard.run_id).status is ExecutionStatus.RUNNING
+    assert store.run(silent.run_id).status is ExecutionStatus.CRASHED
+    store.renew_lease(silent.run_id, time.time() + 60)
+    assert store.run(silent.run_id).status is ExecutionStatus.CRASHED
+
+
+def test_a_process_of_this_machine_lives_whatever_its_lease_says(store):
+    run = register(store, owner=this_process(), lease_until=time.time() - 1_000)
+    start(store, run.step_run_ids["load"])
+    assert store.run(run.run_id).status is ExecutionStatus.RUNNING
+    assert store.steps(run.run_id)[0].status is ExecutionStatus.RUNNING
+
+
+def test_the_attempt_of_a_dead_worker_is_left_to_the_run(store):
+    run = register(store, owner=this_process())
+    step = run.step_run_ids["load"]
+    store.start_attempt(step, key=key(), inputs={}, owner=DEAD, lease_until=0)
+    assert store.step(step).status is ExecutionStatus.RUNNING
+    assert store.attempts(step)[0].status is ExecutionStatus.RUNNING
+
+
+def test_several_readers_settle_once(store):
+    run = register(store, owner=DEAD, steps=[f"s{i}" for i in range(50)])
+    barrier = threading.Barrier(6)
+    found: list[object] = []
+
+    def work() -> None:
+        mine = other_process(store)
+        barrier.wait()
+        try:
+            record = mine.run(run.run_id)
+            found.append((record.status, record.ended))
+        except Exception as error:  # noqa: BLE001 - shown by the assertion
+            found.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [(ExecutionStatus.CRASHED, store.run(run.run_id).ended)] * 6
+
+
+# Cancelling
+
+
+def test_the_end_of_a_run_can_be_asked_for(store):
+    run, other = register(store, "one"), register(store, "other")
+    assert not store.is_cancel_requested(run.run_id)
+    before = time.time()
+    store.request_cancel(run.run_id)
+    first = store.run(run.run_id).cancel_requested
+    assert before <= first <= time.time()
+    assert store.is_cancel_requested(run.run_id)
+    assert not store.is_cancel_requested(other.run_id)
+    store.request_cancel(run.run_id)
+    assert store.run(run.run_id).cancel_requested == first
+    assert store.run(run.run_id).status is ExecutionStatus.RUNNING
+    with pytest.raises(DoesNotExistException, match="no run with the id 4711"):
+        store.request_cancel(4711)
+
+
+def test_there_is_nothing_to_cancel_in_a_run_that_has_ended_or_is_dead(store):
+    ended, dead = register(store, "ended"), register(store, "dead", owner=DEAD)
+    finish(store, ended)
+    store.request_cancel(ended.run_id)
+    store.request_cancel(dead.run_id)
+    assert store.run(ended.run_id).status is ExecutionStatus.COMPLETED
+    assert store.run(dead.run_id).status is ExecutionStatus.CRASHED
+    assert [r.cancel_requested for r in store.runs()] == [None, None]
+
+
+# The same computation in two runs
+
+
+def test_an_attempt_gives_way_to_a_run_that_computes_the_same(store):
+    one, two = register(store, "one"), register(store, "two", pipeline="other")
+    first, second = one.step_run_ids["load"], two.step_run_ids["load"]
+    claim = share(store, first)
+    assert isinstance(claim, Claim)
+    assert share(store, second) == InFlight(first)
+    assert (store.step(second).status, store.step(second).attempts) == (ExecutionStatus.PENDING, 0)
+    assert store.attempts(second) == []
+    assert isinstance(share(store, second, "another key"), Claim)
+
+    three = register(store, "three")
+    store.complete_attempt(claim, [artifact()])
+    assert isinstance(share(store, three.step_run_ids["load"]), Claim)  # nobody computes it any more
+
+
+def test_an_attempt_that_does_not_share_gives_way_to_nobody(store):
+    one, two = register(store, "one"), register(store, "two")
+    start(store, one.step_run_ids["load"])
+    assert start(store, two.step_run_ids["load"]).number == 1
+
+
+def test_an_attempt_does_not_wait_for_its_own_step_or_run(store):
+    run = register(store, steps=["a", "b"])
+    a, b = run.step_run_ids.values()
+    assert isinstance(share(store, a), Claim)
+    assert isinstance(share(store, b), Claim)
+    assert share(store, a).number == 2
+
+
+def test_the_dead_are_not_waited_for(store):
+    dead = register(store, "dead", owner=DEAD)
+    silent = register(store, "silent", lease_until=time.time() - 1)
+    for run in (dead, silent):
+        start(store, run.step_run_ids["load"])
+    assert isinstance(share(store, register(store, "two").step_run_ids["load"]), Claim)
+
+
+def test_nobody_waits_for_instances_when_the_items_are_there(store):
+    one, two = register(store, "one"), register(store, "two")
+    store.expand_step(start(store, one.step_run_ids["load"]), [], instances("load", 2))
+    assert isinstance(share(store, two.step_run_ids["load"]), Claim)
+
+
+def test_one_of_many_computes(store):
+    runs = [register(store, f"run {i}") for i in range(8)]
+    outcomes: list[object] = []
+    barrier = threading.Barrier(8)
+
+    def work(run: RunRegistration) -> None:
+        mine = other_process(store)
+        mine.count_runs()
+        barrier.wait()
+        try:
+            outcomes.append(share(mine, run.step_run_ids["load"]))
+        except Exception as error:  # noqa: BLE001 - shown by the assertion
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=work, args=(run,)) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (claim,) = [outcome for outcome in outcomes if isinstance(outcome, Claim)]
+    assert [o for o in outcomes if o is not claim] == [InFlight(claim.step_run_id)] * 7
+
+
 # Caching
 
 
@@ -477,6 +935,104 @@ def test_a_result_can_be_forgotten(store):
     assert store.step(steps[1]).status is ExecutionStatus.COMPLETED
     store.forget_result(older.producer)
     assert store.find_results(["k"], "/store") == {}
+
+
+def test_a_result_tells_when_it_was_made(store):
+    first, second = register(store, "first"), register(store, "second")
+    source, cached = first.step_run_ids["load"], second.step_run_ids["load"]
+    complete(store, source)
+    ended = store.step(source).ended
+    hit(store, cached, source)
+    for found in (store.find_results(["k"], "/store"), store.results_of_run(second.run_id, "/store")):
+        assert (found["k"].step_run_id, found["k"].ended) == (source, ended)
+
+
+def test_the_results_of_one_run(store):
+    first = register(store, "first", steps=["a", "b", "c"])
+    complete(store, first.step_run_ids["a"], "a")
+    store.fail_attempt(start(store, first.step_run_ids["b"], "b"), ERROR)
+    second = register(store, "second", steps=["a", "b"])
+    hit(store, second.step_run_ids["a"], first.step_run_ids["a"], "a")
+    complete(store, second.step_run_ids["b"], "b")
+    assert set(store.results_of_run(first.run_id, "/store")) == {"a"}
+    assert set(store.results_of_run(second.run_id, "/store")) == {"a", "b"}
+    assert store.results_of_run(second.run_id, "/elsewhere") == {}
+    assert store.results_of_run(4711, "/store") == {}
+
+
+def test_artifacts_whose_files_were_deleted_are_no_results(store):
+    run = register(store)
+    complete(store, run.step_run_ids["load"], artifacts=[artifact("a"), artifact("b")])
+    finish(store, run)
+    database = store._database
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE zenml_artifacts SET removed = 1.5 WHERE name = 'b'")
+    assert store.find_results(["k"], "/store") == {}
+    assert store.recent_results("digits", "/store") == {}
+    assert store.results_of_run(run.run_id, "/store") == {}
+    assert list(store.outputs(run.step_run_ids["load"])) == ["a", "b"]
+
+
+# What was before
+
+
+def test_the_step_before(store):
+    first = register(store, "first", steps=["a", "b"])
+    complete(store, first.step_run_ids["a"], "a1")
+    skipped = register(store, "skipped", steps=["a", "b"])
+    store.skip_steps(dict.fromkeys(skipped.step_run_ids.values(), "no"))
+    other = register(store, "other", pipeline="other", steps=["a"])
+    complete(store, other.step_run_ids["a"], "a0")
+    last = register(store, "last", steps=["a", "b", "c"])
+    later = register(store, "later", steps=["a"])
+    complete(store, later.step_run_ids["a"], "a3")
+    a, b, c = last.step_run_ids.values()
+    assert store.previous_step(a) == store.step(first.step_run_ids["a"])
+    assert store.previous_step(b) is None
+    assert store.previous_step(c) is None
+    assert store.previous_step(first.step_run_ids["a"]) is None
+    assert store.previous_step(4711) is None
+
+
+def test_the_instance_before(store):
+    found = []
+    for name in ("first", "second"):
+        run = register(store, name)
+        _, ids = store.expand_step(start(store, run.step_run_ids["load"]), [], instances("load", 3))
+        for id in ids:
+            complete(store, id, f"i{id}")
+        finish(store, run)
+        found.append(ids)
+    before, now = found
+    assert [store.previous_step(id).id for id in now] == before
+
+
+def test_how_long_steps_took(store):
+    assert store.durations("digits") == {}
+    first = register(store, "first", steps=["load", "train", "test"])
+    complete(store, first.step_run_ids["load"], "load")
+    complete(store, first.step_run_ids["test"], "test")
+    group = first.step_run_ids["train"]
+    _, ids = store.expand_step(start(store, group, "group"), [], instances("train", 3))
+    for n, id in enumerate(ids):
+        complete(store, id, f"i{n}")
+    store.end_mapped(group, ExecutionStatus.COMPLETED)
+    finish(store, first)
+    with store._database.engine.begin() as connection:
+        for change in (
+            "started = 100, ended = 102 WHERE name = 'load'",
+            "started = 100, ended = 103 WHERE name = 'test'",
+            "started = 100, ended = 101.5 + map_index WHERE name = 'train' AND map_index >= 0",
+        ):
+            connection.exec_driver_sql(f"UPDATE zenml_step_runs SET {change}")  # noqa: S608 - the lines above
+    assert store.durations("digits") == {"load": 2.0, "test": 3.0, "train": 1.5 + 2.5 + 3.5}
+
+    second = register(store, "second", steps=["load", "train", "test"])
+    hit(store, second.step_run_ids["load"], first.step_run_ids["load"], "load")
+    store.fail_attempt(start(store, second.step_run_ids["test"]), ERROR)
+    store.finish_run(second.run_id, ExecutionStatus.FAILED, ERROR)
+    assert store.durations("digits") == {"load": 2.0, "test": 3.0, "train": 7.5}
+    assert store.durations("unknown") == {}
 
 
 # Numbers and parameters that a step logs

@@ -237,10 +237,11 @@ class SQLMetadataStore(SQLHousekeeping):
         sql = database.sql
 
         def work(tx: Transaction) -> list[int]:
-            states = self._states(tx, (hit,))
-            if not (step := self._hit(tx, hit, states)):
-                raise StaleAttemptError(f"The step run {hit.step_run_id} has ended already.")
-            tx.run(sql.expand_cached, step)
+            step = self._hit(tx, hit, self._states(tx, (hit,)))
+            if step is None or not tx.run(sql.expand_cached, step):
+                raise StaleAttemptError(
+                    f"The step run {hit.step_run_id} cannot take its items from an earlier one: it has ended, or has its own."
+                )
             tx.run_many(sql.insert_input, _inputs(hit.step_run_id, hit.inputs))
             return self._insert_instances(tx, hit.step_run_id, instances)
 

@@ -216,7 +216,7 @@ hit_step = (
 )
 expand_cached = (
     update(step_runs)
-    .where(_this_step, _open_step)
+    .where(_this_step, _open_step, step_runs.c.result_key.is_(None), step_runs.c.source_id.is_(None))
     .values(
         status="running",
         cache_key=_b("cache_key"),
