@@ -55,6 +55,9 @@ class StepOperatorExecutor(Executor):
             failure = raised
         store = self._stack.metadata_store
         recorded = store.step(task.step_run_id)
+        if recorded.status is ExecutionStatus.PENDING and recorded.attempts:
+            last = store.attempts(task.step_run_id)[-1]
+            return StepOutcome(task, ExecutionStatus.FAILED, error=last.error, final=False)
         if not recorded.status.is_finished:
             error = ErrorRecord(
                 type(failure).__qualname__ if failure else "RunError",

@@ -24,6 +24,9 @@ def write_task(task: StepTask, deployment: Deployment, store: BaseArtifactStore)
         "run_id": task.run_id,
         "step_run_id": task.step_run_id,
         "step": task.step,
+        "map_index": task.map_index,
+        "reason": task.reason,
+        "shares": task.shares,
         "key": task.key.digest,
         "parts": dict(task.key.parts),
         "inputs": {name: artifact.id for name, artifact in task.inputs.items()},
@@ -52,4 +55,7 @@ def task_of(document: dict[str, Any], store: BaseMetadataStore) -> StepTask:
         step=document["step"],
         key=CacheKey(document["key"], document["parts"]),
         inputs={name: store.artifact(id_) for name, id_ in document["inputs"].items()},
+        map_index=document["map_index"],
+        reason=document["reason"],
+        shares=document["shares"],
     )

@@ -114,7 +114,7 @@ def in_order(invocations: Sequence[Invocation], pipeline: str) -> list[Invocatio
 
 def upstream(invocation: Invocation) -> list[Invocation]:
     """What an invocation waits for, each once: the sources of its inputs and its condition, then what `after` names."""
-    outputs = [*invocation.inputs.values(), *([invocation.when.output] if invocation.when else [])]
+    outputs = [*invocation.inputs.values(), *([invocation.when.output] if invocation.when is not None else [])]
     return list(dict.fromkeys([*(output.invocation for output in outputs), *invocation.upstream]))
 
 

@@ -51,6 +51,7 @@ def holds(spec: ConditionSpec, value: Any) -> bool:
 
 
 def words(spec: ConditionSpec) -> str:
-    """The condition as a person reads it: "accuracy >= 0.9" of the step 'evaluate'."""
+    """The condition as a person reads it: "evaluate.accuracy >= 0.9"; the only output of a step goes by the step's name."""
     what = "" if spec.operator in ("true", "false") else f" {spec.operator} {spec.value!r}"
-    return f"{'not ' if spec.operator == 'false' else ''}{spec.step}.{spec.output}{what}"
+    output = "" if spec.output == "output" else f".{spec.output}"
+    return f"{'not ' if spec.operator == 'false' else ''}{spec.step}{output}{what}"
