@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _ENTRIES = {
     "list": entry("Commands", "zenml.cli.runs:list_", "List runs, the latest first."),
     "describe": entry("Commands", "zenml.cli.runs:describe", "Show a run and its steps."),
+    "graph": entry("Commands", "zenml.cli.graph:graph", "Draw the steps and artifacts of a run."),
 }
 
 
