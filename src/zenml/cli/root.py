@@ -31,6 +31,12 @@ _ENTRIES = {
         "Model Deployment", "zenml.cli.served_models:served_models", "See and control the servers of models."
     ),
     "pipeline": entry("Management Tools", "zenml.cli.pipeline:pipeline", "Run pipelines, and see what ran."),
+    "artifact": entry(
+        "Management Tools", "zenml.cli.artifact:artifact", "See, verify and copy the values that steps gave."
+    ),
+    "schedule": entry(
+        "Management Tools", "zenml.cli.schedule:schedule", "Run pipelines at their times, and see which."
+    ),
     "stack": entry("Management Tools", "zenml.cli.stack:stack", "Put components together to stacks."),
     "profile": entry(
         "Identity and Security", "zenml.cli.profile:profile", "Keep several isolated sets of stacks."

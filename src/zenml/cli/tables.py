@@ -17,6 +17,16 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
 
 
+def amount(size: int) -> str:
+    """Bytes as a cell shows them: "999 B", "1.2 MB"."""
+    shown, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if shown < 999.5:  # noqa: PLR2004 - what would be shown as 1000
+            break
+        shown, unit = shown / 1000, larger
+    return f"{size} B" if unit == "B" else f"{shown:.1f} {unit}"
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows under headings. Cells are cut, never folded; None is blank.

@@ -4,7 +4,7 @@ from zenml.post_execution.artifact import ArtifactView
 from zenml.post_execution.pipeline import PipelineRuns, PipelineView
 from zenml.post_execution.run import PipelineRunView
 from zenml.post_execution.step import StepView
-from zenml.post_execution.stores import pipeline_of, pipelines_of, run_of, run_view
+from zenml.post_execution.stores import artifact_view, pipeline_of, pipelines_of, run_of, run_view
 
 __all__ = [
     "ArtifactView",
@@ -12,6 +12,7 @@ __all__ = [
     "PipelineRuns",
     "PipelineView",
     "StepView",
+    "artifact_view",
     "pipeline_of",
     "pipelines_of",
     "run_of",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenml.post_execution.view import Stores, View
@@ -10,6 +12,7 @@ from zenml.post_execution.view import Stores, View
 if TYPE_CHECKING:
     from zenml.materializers.base_materializer import BaseMaterializer
     from zenml.model.runs import ArtifactRecord
+    from zenml.post_execution.content import Fault
     from zenml.post_execution.step import StepView
 
 
@@ -92,6 +95,25 @@ class ArtifactView(View):
         from zenml.materializers.values import read_value
 
         return read_value(self._record, self._stores.artifacts, output_data_type, materializer_class)
+
+    def verify(self) -> list[Fault]:
+        """What is wrong with its files, after all of them were read: nothing if they are what was written."""
+        from zenml.post_execution.content import faults
+
+        return faults(self._record, self._stores.artifacts)
+
+    def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Copy its files, verified, to the new folder `path`; gives the folder.
+
+        With `overwrite`, it takes the place of a folder that holds files of the same names and nothing else.
+
+        Raises:
+            FileExistsError: there is something at `path` that may not be replaced.
+            ArtifactGoneError, ArtifactCorruptedError: its files are not what was written.
+        """
+        from zenml.post_execution.content import export_value
+
+        return export_value(self._record, self._stores.artifacts, path, overwrite=overwrite)
 
     def _identity(self) -> tuple[object, ...]:
         return *super()._identity(), self.uri

@@ -104,15 +104,17 @@ def export_value(
             aside.rename(target)
         raise
     finally:
-        for folder in (staged, aside):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
     return target
 
 
 def _copy(record: ArtifactRecord, entry: FileEntry, store: BaseArtifactStore, folder: Path) -> None:
     copy = folder / entry.path
     if folder not in copy.parents or ".." in copy.parts:
-        raise ArtifactError(f"The artifact '{record.name}' names a file outside of its folder: {entry.path!r}.")
+        raise ArtifactError(
+            f"The artifact '{record.name}' names a file outside of its folder: {entry.path!r}."
+        )
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         with copy.open("xb") as file:

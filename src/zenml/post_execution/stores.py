@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zenml.post_execution.artifact import ArtifactView
 from zenml.post_execution.pipeline import PipelineView
 from zenml.post_execution.run import PipelineRunView
 from zenml.post_execution.view import Stores
@@ -40,3 +41,11 @@ def run_view(
 ) -> PipelineRunView:
     """The run of that id. Raises DoesNotExistException."""
     return PipelineRunView(Stores(metadata_store, artifact_store), metadata_store.run(run_id))
+
+
+def artifact_view(
+    metadata_store: BaseMetadataStore, artifact_store: BaseArtifactStore, artifact_id: int
+) -> ArtifactView:
+    """The artifact of that id. Raises DoesNotExistException."""
+    record = metadata_store.artifact(artifact_id)
+    return ArtifactView(Stores(metadata_store, artifact_store), record, is_cached=False)
