@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from zenml.engine.cache import cache_key, fixed_parts
 from zenml.engine.cleanup import Cleanup
 from zenml.engine.decisions import Decisions, Miss
+from zenml.engine.errors import error_record
 from zenml.engine.observer import ended, present_observer
 from zenml.engine.operators import StepOperatorExecutor
 from zenml.engine.owner import this_process
-from zenml.engine.runner import LEASE, Runner, error_record, is_retried
+from zenml.engine.runner import LEASE, Runner, is_retried
 from zenml.engine.signals import terminable
 from zenml.engine.spread import Spread, spread
 from zenml.enums import ExecutionStatus

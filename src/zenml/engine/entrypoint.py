@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zenml.engine.runner import Runner, error_record, is_retried
+from zenml.engine.errors import error_record
+from zenml.engine.runner import Runner, is_retried
 from zenml.engine.tasks import read_document, task_of
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import StepTimeoutError

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import time
-import traceback
 from collections.abc import Mapping
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenml.context import RunningStep, running
+from zenml.engine.capture import Capture
 from zenml.engine.cleanup import Cleanup
+from zenml.engine.errors import error_record
 from zenml.engine.owner import this_process
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import ArtifactCorruptedError, ArtifactGoneError, StoreError, ZenMLBaseException
+from zenml.exceptions import ArtifactCorruptedError, ArtifactGoneError, StoreError
 from zenml.io.filesystem import mounted
 from zenml.materializers.classes import import_path
 from zenml.materializers.values import artifact_of, read_value, write_value
-from zenml.model.runs import ErrorRecord, InFlight, StepOutcome, attempt_folder
+from zenml.model.runs import InFlight, StepOutcome, attempt_folder
+from zenml.stack import Stack
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
+    from zenml.engine.worker_code import Code
     from zenml.model.deployment import Deployment, RetrySpec, StepSpec
     from zenml.model.runs import ArtifactRecord, Claim, StepTask
-    from zenml.stack import Stack
     from zenml.steps import BaseStep
 
 LEASE = 60.0
 """Seconds for which a process may be silent before a reader on another host takes it for dead."""
-
-_OURS = (str(Path(__file__).resolve().parent.parent), contextlib.__file__)
 
 
 class AttemptStopped(BaseException):
@@ -52,6 +50,11 @@ class Runner:
         self._store = stack.artifact_store
         self._specs = {step.name: step for step in deployment.steps}
         self._hooks = stack.step_hooks
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from zenml.engine.worker_code import Code  # few runs have workers
+
+        return _unpacked, (Code.of(self._deployment, self._steps),)
 
     def __call__(self, task: StepTask) -> StepOutcome:
         """Execute one attempt. What the step raises is recorded and given back; what stops the process is recorded and goes on.
@@ -101,6 +104,7 @@ class Runner:
         with contextlib.ExitStack() as scope:
             scope.enter_context(running(RunningStep(self._deployment, task, self._stack, uris)))
             scope.enter_context(mounted(self._store.path, self._store))
+            scope.enter_context(Capture(self._store, prefix, task.label))
             for component in self._hooks:
                 # Registered before it is prepared: what half a preparation has left is cleaned up as well.
                 scope.push(Cleanup(component.cleanup_step_run))
@@ -161,21 +165,6 @@ def is_retried(retry: RetrySpec | None, attempt: int, error: BaseException) -> b
     return not {import_path(class_) for class_ in type(error).__mro__}.isdisjoint(retry.on)
 
 
-def error_record(error: BaseException) -> ErrorRecord:
-    """What is kept of an exception: its traceback begins with the user's code. A refusal of the framework's own has none."""
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    frames = _users_part(error.__traceback__)
-    if frames is None and not isinstance(error, ZenMLBaseException):
-        frames = error.__traceback__
-    try:
-        message = str(error)
-    except Exception as failure:  # noqa: BLE001  a class of the user's own
-        message = f"(its text cannot be had: {type(failure).__name__})"
-    return ErrorRecord(name, message, "".join(traceback.format_exception(kind, error, frames)))
-
-
-def _users_part(frames: TracebackType | None) -> TracebackType | None:
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
-        frames = frames.tb_next
-    return frames
+def _unpacked(code: Code) -> Runner:
+    deployment, steps = code.load()
+    return Runner(deployment, steps, Stack.from_spec(deployment.stack, Path(deployment.source_root)))
