@@ -48,6 +48,11 @@ def stack_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: st
     return _matching(lambda: _registry().stacks(), incomplete)
 
 
+def schedule_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The schedules of the active profile that begin so."""
+    return _matching(lambda: _registry().schedules(), incomplete)
+
+
 def profile_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The profiles that begin so."""
     from zenml.profiles.profiles import list_profiles

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -19,6 +19,7 @@ from zenml.exceptions import (
 )
 from zenml.model.names import check_name
 from zenml.model.records import ComponentRecord, FlavorRecord, StackRecord, component_key
+from zenml.model.schedules import ScheduleRecord
 from zenml.storage.collection import Backend, Collection, Session
 
 if TYPE_CHECKING:
@@ -118,11 +119,18 @@ class Registry:
             records.say("Updated stack with name '%s'.", name)
             if stack.name != name and self._pointers:
                 self._pointers.follow(name, stack.name)
+            for schedule in records.running_on(name):
+                records.schedules.replace(replace(schedule, stack=stack.name))
 
     def deregister_stack(self, name: str) -> StackRecord:
-        """Forget a stack; its components stay. Raises InUseError if it is an active one."""
+        """Forget a stack; its components stay. Raises InUseError if it is an active one, or pipelines run on it by a schedule."""
         with self._write() as records:
             removed = records.stacks.remove(name)
+            if users := [f"'{schedule.name}'" for schedule in records.running_on(name)]:
+                raise InUseError(
+                    f"Stack '{name}' cannot be deleted because the {_plural('schedule', users)} {', '.join(users)} run on it: "
+                    "delete these first with `zenml schedule delete`."
+                )
             if self._pointers:
                 self._pointers.check_inactive(name)
             records.say("Deregistered stack with name '%s'.", name)
@@ -235,6 +243,69 @@ class Registry:
                 )
             return removed
 
+    # Schedules
+
+    def schedules(self) -> list[ScheduleRecord]:
+        """All schedules, sorted by name."""
+        with self._read() as records:
+            return list(records.schedules)
+
+    def schedule(self, name: str) -> ScheduleRecord:
+        """The schedule of that name."""
+        with self._read() as records:
+            return records.schedules.get(name)
+
+    def register_schedule(
+        self, schedule: ScheduleRecord, *, overwrite: bool = False, numbered: bool = False
+    ) -> ScheduleRecord:
+        """Keep a new schedule, and give it back as it is kept.
+
+        With `overwrite` it takes the place of the one of its name, and goes on from the time that this one had last. With `numbered`, a
+        number is put behind its name if a schedule of another pipeline has it.
+
+        Raises:
+            EntityExistsError: the name is taken.
+            DoesNotExistException: its stack is not registered.
+        """
+        check_name(schedule.name, "schedule")
+        with self._write() as records:
+            records.stacks.get(schedule.stack)
+            kept, number = schedule, 1
+            while (existing := records.schedules.find(kept.name)) and numbered and not _alike(existing, kept):
+                number += 1
+                kept = replace(schedule, name=f"{schedule.name}-{number}")
+            if existing is None:
+                records.schedules.add(kept)
+            elif overwrite:
+                kept = replace(kept, last=existing.last, is_paused=existing.is_paused)
+                records.schedules.replace(kept)
+            else:
+                raise EntityExistsError(
+                    f"The schedule '{kept.name}' is registered already ({existing.when}, on the stack '{existing.stack}'): replace it with "
+                    "Schedule(..., overwrite=True), give this one another name with Schedule(..., name=...), or delete that one with "
+                    f"`zenml schedule delete {kept.name}`."
+                )
+            return kept
+
+    def change_schedule(
+        self, name: str, change: Callable[[ScheduleRecord], ScheduleRecord | None]
+    ) -> ScheduleRecord | None:
+        """Put what `change` makes of a schedule in its place, unless that is None or the schedule is gone; gives what was put.
+
+        Nobody else changes the schedule between the two: of several that look whether they may, and then do, one is first.
+        """
+        with self._write() as records:
+            present = records.schedules.find(name)
+            changed = None if present is None else change(present)
+            if changed is not None:
+                records.schedules.replace(changed)
+            return changed
+
+    def deregister_schedule(self, name: str) -> ScheduleRecord:
+        """Forget a schedule. A run that is under way goes on, and finished ones stay."""
+        with self._write() as records:
+            return records.schedules.remove(name)
+
     # Between profiles, and between a profile and a file
 
     def copy_stack(
@@ -329,6 +400,7 @@ class _Records:
         self.stacks = Collection(session, StackRecord)
         self.components = Collection(session, ComponentRecord)
         self.flavors = Collection(session, FlavorRecord)
+        self.schedules = Collection(session, ScheduleRecord)
         self.messages: list[tuple[str, tuple[object, ...]]] = []
 
     def say(self, message: str, *arguments: object) -> None:
@@ -345,6 +417,9 @@ class _Records:
 
     def using(self, type_: StackComponentType, name: str) -> list[StackRecord]:
         return [stack for stack in self.stacks if stack.components.get(type_) == name]
+
+    def running_on(self, stack: str) -> list[ScheduleRecord]:
+        return [schedule for schedule in self.schedules if schedule.stack == stack]
 
     def custom_flavors(self, components: Iterable[ComponentRecord]) -> list[FlavorRecord]:
         found = (self.flavors.find(f"{component.type.value}/{component.flavor}") for component in components)
@@ -462,6 +537,10 @@ def _owner(type_: StackComponentType, flavor: str) -> str | None:
 
 def _same(one: ComponentRecord, other: ComponentRecord) -> bool:
     return (one.flavor, dict(one.configuration)) == (other.flavor, dict(other.configuration))
+
+
+def _alike(one: ScheduleRecord, other: ScheduleRecord) -> bool:
+    return (one.source, one.source_root) == (other.source, other.source_root)
 
 
 def _named(components: Iterable[ComponentRecord]) -> str:

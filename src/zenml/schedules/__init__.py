@@ -1,0 +1,1 @@
+"""Pipelines that run by themselves: when they are due, and the process that starts them."""
