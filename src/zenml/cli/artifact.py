@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zenml.cli.groups import LazyGroup, entry
-from zenml.cli.session import Session
+from zenml.cli.session import active_stack, find_run
 from zenml.cli.tables import Table, amount, moment
 from zenml.cli.terminal import Terminal, output_option, pass_terminal
 from zenml.exceptions import DoesNotExistException, nearest
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from zenml.artifact_stores import BaseArtifactStore
     from zenml.metadata_stores import BaseMetadataStore
     from zenml.model.housekeeping import RecordedArtifact
-    from zenml.stack import Stack
 
 _ENTRIES = {
     "list": entry("Commands", "zenml.cli.artifact:list_", "List artifacts, the latest first."),
@@ -61,7 +60,8 @@ def list_(
 
     RUN and STEP are those that wrote it.
     """
-    store = _stack(terminal).metadata_store
+    stack = active_stack(terminal)
+    store = stack.metadata_store
     if pipeline_name is not None and store.pipeline(pipeline_name) is None:
         known = [known.name for known in store.pipelines()]
         raise DoesNotExistException(
@@ -69,7 +69,7 @@ def list_(
         )
     found = store.recorded_artifacts(
         pipeline=pipeline_name,
-        run_id=None if run_name is None else _run_id(store, run_name),
+        run_id=None if run_name is None else find_run(stack, run_name).id,
         step=step_name,
         limit=limit,
     )
@@ -98,7 +98,7 @@ def list_(
 @pass_terminal
 def describe(terminal: Terminal, id: int) -> None:
     """Show an artifact: its type, its files with their digests, what wrote it, and what uses it."""
-    store = _stack(terminal).metadata_store
+    store = active_stack(terminal).metadata_store
     record = store.artifact(id)
     own = _recorded(store, id)
     uses = store.artifact_uses(id)
@@ -138,13 +138,13 @@ def verify(
     """
     if (bool(ids), run_name is not None, everything).count(True) != 1:
         raise click.UsageError("Give IDs, or --run NAME, or --all.")
-    stack = _stack(terminal)
+    stack = active_stack(terminal)
     store = stack.metadata_store
     if ids:
         named = dict.fromkeys(ids)
         found: Iterable[RecordedArtifact] = [_recorded(store, id) for id in named]
     else:
-        found = store.recorded_artifacts(run_id=None if run_name is None else _run_id(store, run_name))
+        found = store.recorded_artifacts(run_id=None if run_name is None else find_run(stack, run_name).id)
     documents, elsewhere, removed = [], 0, 0
     for one in found:
         if one.removed is not None and not ids:
@@ -185,22 +185,10 @@ def export(terminal: Terminal, id: int, path: str, overwrite: bool) -> None:
     """Copy the files of an artifact to a new folder, verified: whole, or not at all."""
     from zenml.post_execution import artifact_view
 
-    stack = _stack(terminal)
+    stack = active_stack(terminal)
     view = artifact_view(stack.metadata_store, stack.artifact_store, id)
     folder = view.export(path, overwrite=overwrite)
     terminal.say(f"Copied artifact {id}, '{view.name}' ({amount(view.size)}), to {str(folder)!r}.")
-
-
-def _stack(terminal: Terminal) -> Stack:
-    return Session.open(terminal, stack=True).repository.active_stack
-
-
-def _run_id(store: BaseMetadataStore, name: str) -> int:
-    run = store.run_by_name(name)
-    if run is None:
-        known = [known.name for known in store.runs(limit=1000, newest_first=True)]
-        raise DoesNotExistException(f"There is no run '{name}' on the active stack.{nearest(name, known)}")
-    return run.id
 
 
 def _recorded(store: BaseMetadataStore, id: int) -> RecordedArtifact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,12 +14,14 @@ from zenml.cli.terminal import Terminal, output_option, pass_terminal
 from zenml.exceptions import DoesNotExistException, nearest
 
 if TYPE_CHECKING:
-    from zenml.model.runs import RunRecord
+    from zenml.model.runs import ErrorRecord, RunRecord
     from zenml.post_execution import PipelineRunView, StepView
+    from zenml.post_execution.graph import StepNode
 
 _ENTRIES = {
     "list": entry("Commands", "zenml.cli.runs:list_", "List runs, the latest first."),
     "describe": entry("Commands", "zenml.cli.runs:describe", "Show a run and its steps."),
+    "diff": entry("Commands", "zenml.cli.diff:diff", "Show what two runs differ in."),
     "graph": entry("Commands", "zenml.cli.graph:graph", "Draw the steps and artifacts of a run."),
 }
 
@@ -68,19 +71,58 @@ def list_(terminal: Terminal, pipeline_name: str | None, limit: int) -> None:
 def describe(terminal: Terminal, name: str) -> None:
     """Show the steps of a run. What each got and gave, and why it failed or was skipped."""
     run = active_run(terminal, name)
-    document = _described(run)
+    if terminal.output == "table":
+        terminal.show(None, _table(run))
+    else:
+        terminal.show(_described(run), None)
+
+
+def _table(run: PipelineRunView) -> Table:
+    graph = run.graph
+    position = {step.name: index for index, step in enumerate(graph.steps)}
     rows = [
         (
-            step["name"],
-            step["status"],
-            step["seconds"],
-            ", ".join(step["parents"]),
-            step["error"] or step["reason"],
+            step.label,
+            step.status,
+            None if step.seconds is None else round(step.seconds, 3),
+            ", ".join(sorted(run.spec(step.name).upstream, key=position.__getitem__)),
+            _note(step),
         )
-        for step in document["steps"]
+        for step in graph.steps
     ]
-    title = f"Run '{run.name}' of the pipeline '{run.pipeline_name}' on the stack '{run.stack_name}': {run.status}"
-    terminal.show(document, Table(("STEP", "STATUS", "SECONDS", "AFTER", "NOTE"), rows, title=title))
+    state = f"{run.status} (its end is asked for)" if _is_ending(run) else run.status
+    title = f"Run '{run.name}' of the pipeline '{run.pipeline_name}' on the stack '{run.stack_name}': {state}"
+    about = []
+    if (origin := _origin(run)) is not None:
+        about.append(f"It is a {origin['kind']} of the run '{origin['run'] or '(deleted)'}'.")
+    if run.error is not None and not any(step.error for step in graph.steps):
+        about.append(_first_line(run.error))
+    return Table(("STEP", "STATUS", "SECONDS", "AFTER", "NOTE"), rows, title=title, caption=" ".join(about))
+
+
+def _note(step: StepNode) -> str:
+    """What is remarkable: how the instances of a mapped step went, how often it was tried, what it failed of or why it was skipped."""
+    attempts = f"{step.attempts} attempts" if step.attempts > 1 else ""
+    cause = _first_line(step.error) if step.error else step.reason
+    return "; ".join(filter(None, [step.counts, attempts, cause]))
+
+
+def _first_line(error: ErrorRecord) -> str:
+    return f"{error.type}: {error.message.strip()}".partition("\n")[0]
+
+
+def _is_ending(run: PipelineRunView) -> bool:
+    return run.is_cancel_requested and not run.status.is_finished
+
+
+def _origin(run: PipelineRunView) -> dict[str, str | None] | None:
+    if run.origin_kind is None:
+        return None
+    try:
+        name = run.origin.name if run.origin else None
+    except DoesNotExistException:
+        name = None
+    return {"kind": run.origin_kind, "run": name}
 
 
 def _run_document(run: RunRecord) -> dict[str, Any]:
@@ -105,6 +147,9 @@ def _described(run: PipelineRunView) -> dict[str, Any]:
         "zenml_version": run.zenml_version,
         "git_sha": run.git_sha,
         "runtime_configuration": dict(run.runtime_configuration),
+        "origin": _origin(run),
+        "cancel_requested": run.is_cancel_requested,
+        "error": None if run.error is None else f"{run.error.type}: {run.error.message}",
         "steps": [_step_document(step) for step in run.steps],
     }
 
@@ -120,4 +165,8 @@ def _step_document(step: StepView) -> dict[str, Any]:
         "outputs": {name: artifact.uri for name, artifact in step.outputs.items()},
         "error": None if step.error is None else f"{step.error.type}: {step.error.message}",
         "reason": step.reason,
+        "attempts": step.attempts,
+        "instances": dict(Counter(instance.status.value for instance in step.instances))
+        if step.is_mapped
+        else None,
     }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zenml.profiles.active import Active
     from zenml.profiles.registry import Registry
     from zenml.repository import Repository
+    from zenml.stack import Stack
 
 
 class Session:
@@ -110,16 +111,25 @@ class Session:
             )
 
 
+def active_stack(terminal: Terminal) -> Stack:
+    """The active stack, which the header names."""
+    return Session.open(terminal, stack=True).repository.active_stack
+
+
 def active_metadata_store(terminal: Terminal) -> BaseMetadataStore:
     """The metadata store of the active stack, which the header names."""
-    return Session.open(terminal, stack=True).repository.active_stack.metadata_store
+    return active_stack(terminal).metadata_store
 
 
 def active_run(terminal: Terminal, name: str) -> PipelineRunView:
     """The run of that name on the active stack, which the header names. Raises DoesNotExistException."""
+    return find_run(active_stack(terminal), name)
+
+
+def find_run(stack: Stack, name: str) -> PipelineRunView:
+    """The run of that name on the active stack. Raises DoesNotExistException."""
     from zenml.post_execution import run_of
 
-    stack = Session.open(terminal, stack=True).repository.active_stack
     run = run_of(stack.metadata_store, stack.artifact_store, name)
     if run is None:
         known = [known.name for known in stack.metadata_store.runs(limit=1000, newest_first=True)]

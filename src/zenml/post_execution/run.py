@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from zenml.enums import ExecutionStatus
     from zenml.model.deployment import StepSpec
+    from zenml.model.housekeeping import RunHistory
     from zenml.model.runs import ErrorRecord, RunRecord
     from zenml.post_execution.graph import RunGraph
     from zenml.post_execution.pipeline import PipelineView
@@ -183,6 +184,11 @@ class PipelineRunView(View):
         if ended:
             self._ended_steps = steps
         return list(steps)
+
+    @property
+    def history(self) -> RunHistory:
+        """All that is recorded of it, read at once."""
+        return self._stores.metadata.history(self._id)
 
     def get_step_names(self) -> list[str]:
         """The names of its steps, in the order in which they run."""
