@@ -93,7 +93,7 @@ class StepSpec:
 
     `source` names the step's class or decorated function, "package.module:name", relative to the source root. `upstream` names every
     step that must end before this one starts: those that the inputs come from, and those given by `after`. `code` maps the
-    names of pieces of code to their digests: it is a part of the cache key.
+    names of pieces of code to their digests: it is a part of the cache key. `secrets` names the parameters that hold references to secrets.
     """
 
     name: str
@@ -116,6 +116,7 @@ class StepSpec:
     expires_after: float | None = None
     on_failure: str | None = None
     on_success: str | None = None
+    secrets: tuple[str, ...] = ()
 
     @property
     def is_mapped(self) -> bool:
@@ -267,6 +268,8 @@ def _step_document(step: StepSpec) -> dict[str, Any]:
     for name in ("each", "cache_parts"):
         if value := getattr(step, name):
             document[name] = dict(value)
+    if step.secrets:
+        document["secrets"] = list(step.secrets)
     for name in ("when", "retry", "resources"):
         if (part := getattr(step, name)) is not None:
             document[name] = _without_defaults(part)
@@ -313,4 +316,5 @@ def _step_from(document: Document) -> StepSpec:
         expires_after=document.get("expires_after"),
         on_failure=document.get("on_failure"),
         on_success=document.get("on_success"),
+        secrets=tuple(document.get("secrets", ())),
     )

@@ -16,6 +16,7 @@ from zenml.exceptions import PipelineInterfaceError, StepInterfaceError
 from zenml.materializers.classes import import_path
 from zenml.model.deployment import ConditionSpec, Deployment, InputSpec, OutputSpec, StackSpec, StepSpec
 from zenml.model.json import canonical
+from zenml.pipelines.origin import origin_of
 from zenml.steps.annotations import describe
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def compile_pipeline(
     run_uuid: UUID,
     runtime_configuration: Mapping[str, Any],
     enable_cache: bool,
+    verify: str = "present",
     source_root: str = "",
     git_sha: str | None = None,
 ) -> Compiled:
@@ -65,6 +67,7 @@ def compile_pipeline(
         specs.append(
             _spec(invocation, fingerprints[code], cache_parts[id(cache)], root, enable_cache=enable_cache)
         )
+    source, arguments = origin_of(pipeline, root)
     deployment = Deployment(
         pipeline=pipeline.name,
         run_name=run_name,
@@ -79,6 +82,11 @@ def compile_pipeline(
         docstring=pipeline.__doc__,
         zenml_version=__version__,
         git_sha=git_sha,
+        source=source,
+        arguments=arguments,
+        verify=verify,
+        on_failure=_hook(pipeline.on_failure),
+        on_success=_hook(pipeline.on_success),
     )
     return Compiled(deployment, {invocation.name: invocation.step for invocation in invocations})
 
@@ -114,7 +122,10 @@ def in_order(invocations: Sequence[Invocation], pipeline: str) -> list[Invocatio
 
 def upstream(invocation: Invocation) -> list[Invocation]:
     """What an invocation waits for, each once: the sources of its inputs and its condition, then what `after` names."""
-    outputs = [*invocation.inputs.values(), *([invocation.when.output] if invocation.when is not None else [])]
+    outputs = [
+        *invocation.inputs.values(),
+        *([invocation.when.output] if invocation.when is not None else []),
+    ]
     return list(dict.fromkeys([*(output.invocation for output in outputs), *invocation.upstream]))
 
 
@@ -170,6 +181,7 @@ def _spec(
         resources=step.resources.spec() if step.resources else None,
         on_failure=_hook(step.on_failure),
         on_success=_hook(step.on_success),
+        secrets=step.secret_parameters,
     )
 
 

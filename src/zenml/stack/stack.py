@@ -12,6 +12,7 @@ from zenml.exceptions import ProvisioningError, SecretError, StackValidationErro
 from zenml.model.deployment import StackSpec
 from zenml.model.names import check_name
 from zenml.model.records import FlavorRecord, StackRecord
+from zenml.secret.references import resolve
 from zenml.stack.component import StackComponent
 from zenml.stack.flavors import find_flavor, load_flavor
 
@@ -301,6 +302,14 @@ class Stack:
             if type(component).deprovision is not StackComponent.deprovision and component.is_provisioned:
                 logger.info("Deprovisioning resources for %s '%s'.", component.TYPE.display, component.name)
                 component.deprovision()
+
+    def resolve(self, text: str) -> str:
+        """The text with what its references stand for: secrets of the secrets manager, variables of the environment.
+
+        Raises:
+            SecretError: one is not there.
+        """
+        return str(resolve(text, self._look_up))
 
     def _bound(self, type_: StackComponentType, component: C) -> C:
         actual = getattr(component, "TYPE", None)

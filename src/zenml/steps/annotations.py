@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, g
 
 from zenml.materializers.classes import import_path
 
-_UNIONS = (Union, types.UnionType)
+UNIONS = (Union, types.UnionType)
+"""What `get_origin` says of a union, of either notation."""
+
 _ITEMS: dict[Any, tuple[type, ...]] = {str: (str,), bytes: (int,), bytearray: (int,), range: (int,)}
 _WIDER: dict[Any, tuple[type, ...]] = {float: (float, int), complex: (complex, float, int)}
 
@@ -24,7 +26,7 @@ def describe(annotation: Any) -> str:
     if inspect.isclass(annotation) and not get_args(annotation):
         return annotation.__qualname__ if annotation.__module__ == "builtins" else _short(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin in _UNIONS:
+    if origin in UNIONS:
         return " | ".join(map(describe, arguments))
     if isinstance(annotation, list):  # the arguments of a callable
         return f"[{', '.join(map(describe, annotation))}]"
@@ -54,9 +56,9 @@ def is_assignable(produced: Any, expected: Any) -> bool:
     produced, expected = _plain(produced), _plain(expected)
     if expected in (Any, object) or produced is Any or produced == expected:
         return True
-    if get_origin(produced) in _UNIONS:
+    if get_origin(produced) in UNIONS:
         return all(is_assignable(member, expected) for member in get_args(produced))
-    if get_origin(expected) in _UNIONS:
+    if get_origin(expected) in UNIONS:
         return any(is_assignable(produced, member) for member in get_args(expected))
     if get_origin(produced) is Literal:
         return all(conforms(value, expected) for value in get_args(produced))
@@ -73,7 +75,7 @@ def item_of(annotation: Any) -> Any:
     if annotation in (Any, object):
         return Any
     origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
-    if origin in _UNIONS:
+    if origin in UNIONS:
         items = [item_of(member) for member in arguments]
         return None if None in items else Union[tuple(items)]  # noqa: UP007 - of a tuple
     if not inspect.isclass(origin) or issubclass(origin, (str, bytes, bytearray, dict)):
@@ -91,7 +93,7 @@ def conforms(value: Any, annotation: Any, *, deep: bool = True) -> bool:
     if annotation in (Any, object):
         return True
     origin = get_origin(annotation)
-    if origin in _UNIONS:
+    if origin in UNIONS:
         return any(conforms(value, member, deep=deep) for member in get_args(annotation))
     if origin is Literal:
         return any(type(value) is type(member) and value == member for member in get_args(annotation))

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from zenml.exceptions import ConfigurationError, MissingStepParameterError, StepInterfaceError, nearest
 from zenml.model.names import check_name
@@ -22,7 +22,7 @@ from zenml.steps.composition import composition, present
 from zenml.steps.config import BaseStepConfig
 from zenml.steps.context import StepContext
 from zenml.steps.hooks import Hook, checked_hook
-from zenml.steps.parameters import from_json, to_json
+from zenml.steps.parameters import from_json, is_secret, to_json
 from zenml.steps.retry import Retry
 from zenml.steps.signature import Signature, names_around
 
@@ -221,6 +221,11 @@ class BaseStep(metaclass=_StepType):
             types |= {name: field.annotation for name, field in self.signature.config[1].model_fields.items()}
         return types
 
+    @property
+    def secret_parameters(self) -> tuple[str, ...]:
+        """The parameters that are given as references to secrets: those annotated with `SecretStr`."""
+        return tuple(name for name, annotation in self.parameter_types.items() if is_secret(annotation))
+
     def complete_parameters(
         self, name: str, inputs: Mapping[str, Any], values: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -268,9 +273,11 @@ class BaseStep(metaclass=_StepType):
                 arguments[name] = None if unset else from_json(self.name, name, plain, declared.annotation)
         if self.signature.config:
             name, class_ = self.signature.config
-            arguments[name] = class_.model_validate(
-                {k: parameters[k] for k in class_.model_fields if k in parameters}
-            )
+            given = {k: parameters[k] for k in class_.model_fields if k in parameters}
+            for field in self.secret_parameters:
+                if field in given:
+                    given[field] = from_json(self.name, field, given[field], SecretStr | None)
+            arguments[name] = class_.model_validate(given)
         if self.signature.context:
             arguments[self.signature.context] = StepContext(self.signature.outputs)
         return self._split(self.entrypoint(**arguments))

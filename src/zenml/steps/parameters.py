@@ -5,23 +5,31 @@ from __future__ import annotations
 import math
 import reprlib
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import (
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import PydanticSerializationError
 
+from zenml.context import running_step
 from zenml.exceptions import ConfigurationError
 from zenml.model.json import canonical
-from zenml.steps.annotations import conforms, describe
+from zenml.secret.references import has_reference
+from zenml.steps.annotations import UNIONS, conforms, describe
 
 _ATOMS = (bool, int, float, str, type(None))
 
 
 def to_json(step: str, name: str, value: Any, annotation: Any) -> Any:
-    """A parameter as JSON data.
+    """A parameter as JSON data; a secret as the text that refers to it.
 
     Raises:
-        ConfigurationError: the value is not what the annotation says, or cannot be written as JSON.
+        ConfigurationError: the value is not what the annotation says, cannot be written as JSON, or is a secret in clear.
     """
     if (
         type(value) in _ATOMS
@@ -29,6 +37,8 @@ def to_json(step: str, name: str, value: Any, annotation: Any) -> Any:
         and (annotation is not float or math.isfinite(value))
     ):
         return value
+    if is_secret(annotation):
+        return _reference(step, name, value, annotation)
     try:
         adapter = _adapter(annotation)
         valid = adapter.validate_python(value)
@@ -60,16 +70,25 @@ def to_json(step: str, name: str, value: Any, annotation: Any) -> Any:
         # A masked secret, a tuple where anything may stand, an instance of a subclass.
         raise ConfigurationError(
             f"The parameter {name!r} of the step '{step}' is a {describe(type(value))}, but what can be kept of it would come back as "
-            f"{reprlib.repr(back)}. Annotate the argument with the type that it has; a secret is read in the step, from the stack's "
-            "secrets manager."
+            f"{reprlib.repr(back)}. Annotate the argument with the type that it has; a secret is an argument of its own, or a "
+            "field of the configuration, with the type SecretStr."
         )
     return plain
 
 
 def from_json(step: str, name: str, plain: Any, annotation: Any) -> Any:
-    """The parameter that this JSON data stands for. Raises ConfigurationError."""
+    """The parameter that this JSON data stands for; what refers to a secret is resolved with the running step's stack.
+
+    Raises:
+        ConfigurationError: it is not what the annotation says.
+        SecretError: a secret is not there.
+    """
     if type(plain) in _ATOMS and type(plain) is annotation:
         return plain
+    if isinstance(plain, str) and is_secret(annotation):
+        running = running_step()
+        assert running is not None  # noqa: S101 - parameters are read by a step that runs
+        return SecretStr(running.stack.resolve(plain))
     try:
         return _adapter(annotation).validate_python(plain)
     except ValidationError:
@@ -84,6 +103,29 @@ def from_text(value: Any, annotation: Any) -> Any:
         except ValidationError:
             return value
     return value
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether it is `SecretStr`, or that or None: a parameter that is given as a reference."""
+    if get_origin(annotation) is Annotated:
+        return is_secret(get_args(annotation)[0])
+    if get_origin(annotation) in UNIONS:
+        return {SecretStr, type(None)} >= set(get_args(annotation)) and SecretStr in get_args(annotation)
+    return annotation is SecretStr
+
+
+def _reference(step: str, name: str, value: Any, annotation: Any) -> str | None:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, str) and (has_reference(value) or not value):
+        return value
+    if value is None and annotation is not SecretStr:
+        return None
+    raise ConfigurationError(
+        f"The parameter {name!r} of the step '{step}' is a secret: it is given as a reference, never as the value itself. Write "
+        f'{name}="{{{{NAME.{name}}}}}" and register the secret with `zenml secret register NAME --{name}=...`, or write '
+        f'{name}="{{{{env.X}}}}" for the environment variable X.'
+    )
 
 
 @lru_cache(maxsize=1024)

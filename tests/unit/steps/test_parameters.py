@@ -101,9 +101,35 @@ def test_a_secret_is_neither_kept_nor_shown() -> None:
     def use(config: Config) -> None: ...
 
     assert use().complete_parameters("use", {}, {}) == {"token": ""}
-    with pytest.raises(ConfigurationError, match="'token' of the step 'use' .* secrets manager") as caught:
+    with pytest.raises(
+        ConfigurationError, match="'token' of the step 'use' is a secret: .*zenml secret register"
+    ) as caught:
         use(Config(token=SecretStr("canary"))).complete_parameters("use", {}, {})
     assert "canary" not in str(caught.value)
+
+
+def test_a_secret_is_kept_as_the_reference_to_it() -> None:
+    @step
+    def use(token: SecretStr, other: SecretStr | None = None) -> None: ...
+
+    given = {"token": "{{service.token}}"}
+    assert use(**given).complete_parameters("use", {}, {}) == {"token": "{{service.token}}", "other": None}
+    assert use(token=SecretStr("{{env.X}}")).complete_parameters("use", {}, {})["token"] == "{{env.X}}"
+    with pytest.raises(ConfigurationError) as refused:
+        use(token="canary")
+    assert str(refused.value) == (
+        "The parameter 'token' of the step 'use' is a secret: it is given as a reference, never as the value itself. Write "
+        'token="{{NAME.token}}" and register the secret with `zenml secret register NAME --token=...`, or write '
+        'token="{{env.X}}" for the environment variable X.'
+    )
+
+
+@pytest.mark.parametrize("annotation", [list[SecretStr], dict[str, SecretStr]])
+def test_secrets_inside_of_other_values_are_refused(annotation: Any) -> None:
+    with pytest.raises(ConfigurationError, match="with the type SecretStr") as refused:
+        value = ["canary"] if annotation == list[SecretStr] else {"a": "canary"}
+        to_json("s", "p", value, annotation)
+    assert "canary" not in str(refused.value)
 
 
 def test_a_set_is_written_in_the_same_order_by_every_process() -> None:
