@@ -38,6 +38,7 @@ ZenMLBaseException
 ├── DataValidationError (ValueError)            data that are not as they should be
 ├── RunError (RuntimeError)
 │   ├── PipelineNotSucceededException
+│   ├── ChangedPipelineError                    a pipeline is not what it was when the run began
 │   ├── RunCancelledError
 │   ├── StepTimeoutError (TimeoutError)         a step took longer than it may
 │   ├── StepCrashedError                        the process of a step died
@@ -229,6 +230,10 @@ class RunError(ZenMLBaseException, RuntimeError):
 
 class PipelineNotSucceededException(RunError):
     """A run ended without success where success was asked for."""
+
+
+class ChangedPipelineError(RunError):
+    """Code or parameters have changed since the run that is to be gone on with."""
 
 
 class RunCancelledError(RunError):

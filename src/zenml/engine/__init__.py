@@ -1,5 +1,5 @@
 """Run control and the execution of steps, written once for every orchestrator."""
 
-from zenml.engine.driver import RunResult, execute
+from zenml.engine.driver import Past, RunResult, execute
 
-__all__ = ["RunResult", "execute"]
+__all__ = ["Past", "RunResult", "execute"]

@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, overload
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
-from pydantic import BaseModel
-
-from zenml.context import running_step
 from zenml.exceptions import (
-    ConfigurationError,
     DoesNotExistException,
     DuplicatedConfigurationError,
     PipelineConfigurationError,
     PipelineInterfaceError,
-    RunError,
-    StackValidationError,
-    StepInterfaceError,
     UnreadableFileError,
     nearest,
 )
-from zenml.logger import get_logger, show_messages
-from zenml.model.json import canonical
 from zenml.model.names import check_name
 from zenml.pipelines.configuration import PipelineSettings, StepSettings, read_settings
+from zenml.pipelines.running import is_prevented, start
 from zenml.steps import BaseStep
 from zenml.steps.composition import Composition, Invocation, composing, composition
+from zenml.steps.hooks import Hook, checked_hook
 from zenml.steps.parameters import from_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from zenml.pipelines.compiler import Compiled
     from zenml.pipelines.schedule import Schedule
     from zenml.post_execution import PipelineRunView
-    from zenml.stack import Stack
-
-logger = get_logger("zenml.pipelines")
-
-# In English, whatever the locale: a run's name is no text for people alone.
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class BasePipeline:
@@ -70,6 +51,8 @@ class BasePipeline:
     REQUIREMENTS: ClassVar[tuple[str, ...]] = ()
     DOCKERIGNORE_FILE: ClassVar[str | None] = None
     SECRETS: ClassVar[tuple[str, ...]] = ()
+    ON_FAILURE: ClassVar[Hook | None] = None
+    ON_SUCCESS: ClassVar[Hook | None] = None
 
     connect: ClassVar[Callable[..., None]]
 
@@ -84,14 +67,16 @@ class BasePipeline:
         self.required_integrations = self.REQUIRED_INTEGRATIONS
         self.dockerignore_file = self.DOCKERIGNORE_FILE
         self.secrets = self.SECRETS
-        self._arguments = self._bind(args, kwargs)
-        self._settings: list[tuple[PipelineSettings, bool]] = []
+        self.on_failure = checked_hook(inspect.getattr_static(self, "ON_FAILURE"), self.name)
+        self.on_success = checked_hook(inspect.getattr_static(self, "ON_SUCCESS"), self.name)
+        self.arguments = self._bind(args, kwargs)
+        self.settings: list[tuple[PipelineSettings, bool]] = []
         _integration_requirements(self.required_integrations)  # unknown ones are refused here
 
     @property
     def steps(self) -> dict[str, BaseStep]:
         """The steps that were passed in, by the name of their argument."""
-        return {name: value for name, value in self._arguments.items() if isinstance(value, BaseStep)}
+        return {name: value for name, value in self.arguments.items() if isinstance(value, BaseStep)}
 
     @property
     def requirements(self) -> set[str]:
@@ -111,14 +96,14 @@ class BasePipeline:
         self._refuse_inside()
         composed = Composition(self.name, {id(step): name for name, step in self.steps.items()})
         with composing(composed):
-            self.connect(**self._arguments)
+            self.connect(**self.arguments)
         invocations = composed.finish()
         called = {id(invocation.step) for invocation in invocations}
         if unused := [name for name, step in self.steps.items() if id(step) not in called]:
             raise PipelineInterfaceError(
                 f"The pipeline '{self.name}' is given the step {unused[0]!r}, but never calls it: call it, or take the argument away."
             )
-        for settings, overwrite in self._settings:
+        for settings, overwrite in self.settings:
             _apply(settings, invocations, self.name, overwrite=overwrite)
         return invocations
 
@@ -135,11 +120,11 @@ class BasePipeline:
             DuplicatedConfigurationError: a parameter is set in code as well.
         """
         settings = read_settings(config_file)
-        self._settings.append((settings, overwrite_step_parameters))
+        self.settings.append((settings, overwrite_step_parameters))
         try:
             self.compose()
         except Exception:
-            self._settings.pop()
+            self.settings.pop()
             raise
         if settings.enable_cache is not None:
             self.enable_cache = settings.enable_cache
@@ -151,6 +136,7 @@ class BasePipeline:
         run_name: str | None = None,
         schedule: Schedule | None = None,
         enable_cache: bool | None = None,
+        verify: Literal["present", "full"] = "present",
         **runtime_configuration: Any,
     ) -> PipelineRunView:
         """Run on the active stack, and wait for the end.
@@ -159,6 +145,8 @@ class BasePipeline:
             run_name: unique in the stack's metadata store; by default the pipeline's name and the time.
             schedule: when to run, for orchestrators that can.
             enable_cache: wins over the pipeline's own setting for this run; a step's own `False` still holds.
+            verify: how an earlier result is looked at before it is taken: "present" sees that its files exist with their sizes,
+                "full" compares their digests. Digests are compared whenever a value is read.
             runtime_configuration: whatever the stack's components understand: JSON data or pydantic models, handed to the
                 `prepare_pipeline_deployment` of each.
 
@@ -167,39 +155,60 @@ class BasePipeline:
             ConfigurationError, StepInterfaceError, PipelineInterfaceError: the pipeline cannot be put together so.
             Exception: the first failing step's own, when the others have ended; a note names run and step.
         """
-        show_messages()
-        if os.environ.get("ZENML_PREVENT_PIPELINE_EXECUTION", "").lower() in ("1", "y", "yes", "true"):
-            # For processes that import a program to get at its steps; they do not look at the result.
-            logger.warning(
-                "The pipeline `%s` is not run: ZENML_PREVENT_PIPELINE_EXECUTION is set.", self.name
-            )
-            return None  # type: ignore[return-value]
-        if step := running_step():
-            raise RunError(
-                f"The step '{step.step_name}' cannot run the pipeline '{self.name}': a step does not start "
-                f"pipelines. Call what its steps do directly."
-            )
-        from zenml.repository import Repository
-
-        repository = Repository()
-        stack = repository.active_stack
-        cached = self.enable_cache if enable_cache is None else enable_cache
-        logger.info("Creating run for pipeline: `%s`", self.name)
-        logger.info("Cache %s for pipeline `%s`", "enabled" if cached else "disabled", self.name)
-        self._check(stack, schedule)
-        options = dict(runtime_configuration)
-        stack.prepare_pipeline_deployment(self, options)
-        compiled = self._compile(
-            stack,
-            run_name=check_name(_run_name(self.name) if run_name is None else run_name, "run"),
-            runtime_configuration=_plain_options(options),
-            enable_cache=cached,
-            flavors=repository.registry.flavors(),
-            root=repository.root,
+        if is_prevented(self):
+            return None  # type: ignore[return-value]  # whoever prevents it does not look at the result
+        return start(
+            self,
+            run_name=run_name,
+            schedule=schedule,
+            enable_cache=enable_cache,
+            verify=verify,
+            options=runtime_configuration,
         )
-        self._check_operators(stack, compiled)
-        logger.info("Using stack `%s` to run pipeline `%s`...", stack.name, self.name)
-        return _execute(compiled, stack)
+
+    def resume(self, run_name: str, *, accept_changes: bool = False) -> PipelineRunView:
+        """Go on with a run that did not end well: a new run, which takes over what is finished, and executes the rest.
+
+        Args:
+            run_name: the run, which has failed, crashed, or was cancelled.
+            accept_changes: go on although code or parameters have changed since. What they concern is executed again.
+
+        Raises:
+            DoesNotExistException: the active stack has no such run.
+            RunError: it is not over, or complete.
+            ChangedPipelineError: code or parameters have changed; the message says what.
+            Exception: as `run`.
+        """
+        from zenml.pipelines.rerun import resume
+
+        return resume(self, run_name, accept_changes=accept_changes)
+
+    def replay(
+        self,
+        run_name: str,
+        *,
+        start: str | Sequence[str] = (),
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
+        accept_changes: bool = False,
+    ) -> PipelineRunView:
+        """Run a past run again, with changes.
+
+        Args:
+            run_name: the run.
+            start: steps that are executed again, with all that depends on them; the others' results are taken over. Without steps
+                and parameters, all are executed again.
+            parameters: other values than those of the past run: `{"train": {"rate": 0.2}}`.
+            accept_changes: go on although code or other parameters have changed since. What they concern is executed again.
+
+        Raises:
+            DoesNotExistException: there is no such run, or step.
+            ChangedPipelineError: code or other parameters have changed; the message says what.
+            Exception: as `run`.
+        """
+        from zenml.pipelines.rerun import replay
+
+        again = (start,) if isinstance(start, str) else tuple(start)
+        return replay(self, run_name, start=again, parameters=parameters or {}, accept_changes=accept_changes)
 
     def _refuse_inside(self) -> None:
         if composition() is not None:
@@ -235,68 +244,6 @@ class BasePipeline:
             )
         return dict(bound.arguments)
 
-    def _check(self, stack: Stack, schedule: Schedule | None) -> None:
-        if schedule is not None:
-            raise StackValidationError(
-                f"The orchestrator '{stack.orchestrator.name}' of flavor '{stack.orchestrator.FLAVOR}' cannot run pipelines by a schedule: "
-                "run this one without, from cron for instance, or use an orchestrator that can."
-            )
-        stack.validate()
-        stack.check_running()
-
-    def _check_operators(self, stack: Stack, compiled: Compiled) -> None:
-        present = {stack.step_operator.name} if stack.step_operator else set()
-        for spec in compiled.deployment.steps:
-            if spec.step_operator and spec.step_operator not in present:
-                raise StackValidationError(
-                    f"Step '{spec.name}' requires custom step operator '{spec.step_operator}' which is not configured in the active stack. "
-                    f"Available step operators: {', '.join(sorted(present)) or 'none'}."
-                )
-            class_ = type(compiled.steps[spec.name])
-            file = getattr(sys.modules.get(class_.__module__), "__file__", None)
-            in_a_file = file is not None and Path(file).is_file()  # standard input has a name, too
-            if spec.step_operator and (not in_a_file or "<locals>" in class_.__qualname__):
-                raise StepInterfaceError(
-                    f"The step '{spec.name}' cannot be executed by the step operator '{spec.step_operator}': it is defined inside of a "
-                    "function or in no file, where another process cannot import it from. Define it at the top of a module."
-                )
-
-    def _compile(
-        self, stack: Stack, *, flavors: Iterable[Any], root: Path | None, **arguments: Any
-    ) -> Compiled:
-        from zenml.pipelines.compiler import compile_pipeline
-
-        folder = root or _main_folder()
-        return compile_pipeline(
-            self,
-            stack=stack.to_spec(flavors),
-            run_uuid=uuid4(),
-            source_root=str(folder),
-            git_sha=_git_sha(folder),
-            **arguments,
-        )
-
-
-def _execute(compiled: Compiled, stack: Stack) -> PipelineRunView:
-    from zenml.engine import execute
-    from zenml.post_execution import run_view
-
-    result = execute(compiled.deployment, compiled.steps, stack)
-    if result.exception is not None:
-        _add_note(
-            result.exception, f"In the step '{result.failed}' of the run '{compiled.deployment.run_name}'."
-        )
-        raise result.exception
-    return run_view(stack.metadata_store, stack.artifact_store, result.run_id)
-
-
-def _add_note(error: BaseException, note: str) -> None:
-    if sys.version_info >= (3, 11):
-        error.add_note(note)
-    else:
-        notes: list[str] = getattr(error, "__notes__", [])
-        vars(error)["__notes__"] = [*notes, note]
-
 
 @overload
 def pipeline(function: Callable[..., None], /) -> type[BasePipeline]: ...
@@ -310,6 +257,8 @@ def pipeline(
     requirements_file: str | Path | None = None,
     dockerignore_file: str | None = None,
     secrets: Sequence[str] = (),
+    on_failure: Hook | None = None,
+    on_success: Hook | None = None,
 ) -> Callable[[Callable[..., None]], type[BasePipeline]]: ...
 def pipeline(
     function: Callable[..., None] | None = None,
@@ -322,6 +271,8 @@ def pipeline(
     requirements_file: str | Path | None = None,
     dockerignore_file: str | None = None,
     secrets: Sequence[str] = (),
+    on_failure: Hook | None = None,
+    on_success: Hook | None = None,
 ) -> Any:
     """Make a pipeline of a function that calls steps.
 
@@ -334,6 +285,8 @@ def pipeline(
         requirements_file: the path of a file with requirements.
         dockerignore_file: what to leave out of images, in the form of a .dockerignore.
         secrets: names of the secrets that the steps need.
+        on_failure: a function that is called with an `Ending` when a run has failed, or was cancelled.
+        on_success: the same, when it is complete.
 
     Raises:
         UnreadableFileError: a requirements file cannot be read.
@@ -355,6 +308,8 @@ def pipeline(
             "REQUIREMENTS": tuple(sorted(lines)),
             "DOCKERIGNORE_FILE": dockerignore_file,
             "SECRETS": tuple(secrets),
+            "ON_FAILURE": checked_hook(on_failure, function.__name__),
+            "ON_SUCCESS": checked_hook(on_success, function.__name__),
             "__doc__": function.__doc__,
             "__module__": function.__module__,
             "__qualname__": function.__qualname__,
@@ -421,43 +376,3 @@ def _integration_requirements(names: Sequence[str]) -> set[str]:
     if unknown := [name for name in names if name not in known]:
         raise DoesNotExistException(f"There is no integration '{unknown[0]}'.{nearest(unknown[0], known)}")
     return {requirement for name in names for requirement in known[name].requirements}
-
-
-def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {}
-    for name, value in options.items():
-        plain[name] = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-        try:
-            canonical(plain[name])
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"The option {name!r} of run() is a {type(value).__qualname__}: {error}. Give JSON data or a pydantic model."
-            ) from error
-    return plain
-
-
-def _run_name(pipeline: str) -> str:
-    now = datetime.now()  # noqa: DTZ005  a name for people: local time
-    return f"{pipeline}-{now:%d}_{_MONTHS[now.month - 1]}_{now:%y-%H_%M_%S_%f}"
-
-
-def _main_folder() -> Path:
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    return Path(file).resolve().parent if file else Path.cwd()
-
-
-def _git_sha(folder: Path) -> str | None:
-    """The commit that is checked out, if nothing differs from it."""
-    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
-        return None
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
-        )
-        return done.stdout.strip()
-
-    try:
-        return None if git("status", "--porcelain") else git("rev-parse", "HEAD")
-    except (OSError, subprocess.SubprocessError):
-        return None

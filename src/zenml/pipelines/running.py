@@ -1,0 +1,233 @@
+"""Starting a run: a pipeline and the active stack, put together, checked, and handed to the engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from pydantic import BaseModel
+
+from zenml.context import running_step
+from zenml.exceptions import ConfigurationError, RunError, StackValidationError, StepInterfaceError
+from zenml.logger import get_logger, show_messages
+from zenml.model.json import canonical
+from zenml.model.names import check_name
+
+if TYPE_CHECKING:
+    from zenml.engine import Past
+    from zenml.pipelines.base_pipeline import BasePipeline
+    from zenml.pipelines.compiler import Compiled
+    from zenml.pipelines.schedule import Schedule
+    from zenml.post_execution import PipelineRunView
+    from zenml.stack import Stack
+
+logger = get_logger("zenml.pipelines")
+
+# In English, whatever the locale: a run's name is no text for people alone.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A pipeline that can be executed: it is compiled, and fits the stack. Nothing is recorded yet."""
+
+    pipeline: BasePipeline
+    compiled: Compiled
+    stack: Stack
+
+
+def is_prevented(pipeline: BasePipeline) -> bool:
+    """Whether ZENML_PREVENT_PIPELINE_EXECUTION says that nothing is to be run: for processes that import a program to get at its steps."""
+    show_messages()
+    if os.environ.get("ZENML_PREVENT_PIPELINE_EXECUTION", "").lower() not in ("1", "y", "yes", "true"):
+        return False
+    logger.warning("The pipeline `%s` is not run: ZENML_PREVENT_PIPELINE_EXECUTION is set.", pipeline.name)
+    return True
+
+
+def start(
+    pipeline: BasePipeline,
+    *,
+    run_name: str | None,
+    schedule: Schedule | None,
+    enable_cache: bool | None,
+    verify: str,
+    options: Mapping[str, Any],
+) -> PipelineRunView:
+    """Run the pipeline on the active stack."""
+    _refuse_in_a_step(pipeline)
+    logger.info("Creating run for pipeline: `%s`", pipeline.name)
+    cached = pipeline.enable_cache if enable_cache is None else enable_cache
+    logger.info("Cache %s for pipeline `%s`", "enabled" if cached else "disabled", pipeline.name)
+    stack = active_stack()
+    _check_schedule(stack, schedule)
+    check_stack(stack)
+    name = _run_name(pipeline.name) if run_name is None else run_name
+    return execute(
+        prepare(pipeline, stack, run_name=name, enable_cache=cached, verify=verify, options=options)
+    )
+
+
+def active_stack() -> Stack:
+    """The stack that pipelines run on."""
+    from zenml.repository import Repository
+
+    return Repository().active_stack
+
+
+def check_stack(stack: Stack) -> None:
+    """See that the stack can run pipelines now. Raises StackValidationError."""
+    stack.validate()
+    stack.check_running()
+
+
+def prepare(
+    pipeline: BasePipeline,
+    stack: Stack,
+    *,
+    run_name: str,
+    enable_cache: bool,
+    verify: str,
+    options: Mapping[str, Any],
+) -> Prepared:
+    """Compile the pipeline for the stack, and see that it can be executed there.
+
+    Raises:
+        StackValidationError: the stack cannot run it.
+        ConfigurationError, StepInterfaceError, PipelineInterfaceError: it cannot be put together so.
+    """
+    from zenml.pipelines.compiler import compile_pipeline
+    from zenml.repository import Repository
+
+    if verify not in ("present", "full"):
+        raise ConfigurationError(f"`verify` is {verify!r}, expected 'present' or 'full'.")
+    repository = Repository()
+    given = dict(options)
+    stack.prepare_pipeline_deployment(pipeline, given)
+    folder = repository.root or _main_folder()
+    compiled = compile_pipeline(
+        pipeline,
+        stack=stack.to_spec(repository.registry.flavors()),
+        run_name=check_name(run_name, "run"),
+        run_uuid=uuid4(),
+        runtime_configuration=_plain_options(given),
+        enable_cache=enable_cache,
+        verify=verify,
+        source_root=str(folder),
+        git_sha=_git_sha(folder),
+    )
+    _check_operators(stack, compiled)
+    stack.orchestrator.check_deployment(compiled.deployment)
+    return Prepared(pipeline, compiled, stack)
+
+
+def execute(prepared: Prepared, past: Past | None = None) -> PipelineRunView:
+    """Execute it, and wait for the end. Raises the first failing step's exception, with a note that names run and step."""
+    from zenml.engine import execute
+    from zenml.post_execution import run_view
+
+    pipeline, compiled, stack = prepared.pipeline, prepared.compiled, prepared.stack
+    logger.info("Using stack `%s` to run pipeline `%s`...", stack.name, pipeline.name)
+    result = execute(
+        compiled.deployment,
+        compiled.steps,
+        stack,
+        past=past,
+        on_failure=pipeline.on_failure,
+        on_success=pipeline.on_success,
+    )
+    if result.exception is not None:
+        _add_note(
+            result.exception, f"In the step '{result.failed}' of the run '{compiled.deployment.run_name}'."
+        )
+        raise result.exception
+    return run_view(stack.metadata_store, stack.artifact_store, result.run_id)
+
+
+def _refuse_in_a_step(pipeline: BasePipeline) -> None:
+    if step := running_step():
+        raise RunError(
+            f"The step '{step.step_name}' cannot run the pipeline '{pipeline.name}': a step does not start "
+            f"pipelines. Call what its steps do directly."
+        )
+
+
+def _check_schedule(stack: Stack, schedule: Schedule | None) -> None:
+    if schedule is not None:
+        raise StackValidationError(
+            f"The orchestrator '{stack.orchestrator.name}' of flavor '{stack.orchestrator.FLAVOR}' cannot run pipelines by a schedule: "
+            "run this one without, from cron for instance, or use an orchestrator that can."
+        )
+
+
+def _check_operators(stack: Stack, compiled: Compiled) -> None:
+    present = {stack.step_operator.name} if stack.step_operator else set()
+    for spec in compiled.deployment.steps:
+        if spec.step_operator and spec.step_operator not in present:
+            raise StackValidationError(
+                f"Step '{spec.name}' requires custom step operator '{spec.step_operator}' which is not configured in the active stack. "
+                f"Available step operators: {', '.join(sorted(present)) or 'none'}."
+            )
+        class_ = type(compiled.steps[spec.name])
+        file = getattr(sys.modules.get(class_.__module__), "__file__", None)
+        in_a_file = file is not None and Path(file).is_file()  # standard input has a name, too
+        if spec.step_operator and (not in_a_file or "<locals>" in class_.__qualname__):
+            raise StepInterfaceError(
+                f"The step '{spec.name}' cannot be executed by the step operator '{spec.step_operator}': it is defined inside of a "
+                "function or in no file, where another process cannot import it from. Define it at the top of a module."
+            )
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    if sys.version_info >= (3, 11):
+        error.add_note(note)
+    else:
+        notes: list[str] = getattr(error, "__notes__", [])
+        vars(error)["__notes__"] = [*notes, note]
+
+
+def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {}
+    for name, value in options.items():
+        plain[name] = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        try:
+            canonical(plain[name])
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"The option {name!r} of run() is a {type(value).__qualname__}: {error}. Give JSON data or a pydantic model."
+            ) from error
+    return plain
+
+
+def _run_name(pipeline: str) -> str:
+    now = datetime.now()  # noqa: DTZ005  a name for people: local time
+    return f"{pipeline}-{now:%d}_{_MONTHS[now.month - 1]}_{now:%y-%H_%M_%S_%f}"
+
+
+def _main_folder() -> Path:
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    return Path(file).resolve().parent if file else Path.cwd()
+
+
+def _git_sha(folder: Path) -> str | None:
+    """The commit that is checked out, if nothing differs from it."""
+    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        return None
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+        )
+        return done.stdout.strip()
+
+    try:
+        return None if git("status", "--porcelain") else git("rev-parse", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return None
