@@ -107,9 +107,8 @@ def _dependants(graph: RunGraph) -> tuple[dict[str, list[str]], dict[str, str]]:
 
 
 def _step(step: StepNode, after: str | None) -> Text:
-    from rich.text import Text
-
     from zenml.cli.progress import style_of
+    from zenml.post_execution.graph import first_line
     from zenml.post_execution.wording import duration, plain
 
     line = _line(step.label, "bold")
@@ -123,9 +122,9 @@ def _step(step: StepNode, after: str | None) -> Text:
     if step.attempts > 1:
         facts.append(f"{step.attempts} attempts")
     line.append("".join(f", {fact}" for fact in facts))
-    note = f"{step.error.type}: {step.error.message}" if step.error else step.reason
+    note = first_line(step.error) if step.error else step.reason
     if note:
-        line.append_text(Text(f" - {plain(note.partition(chr(10))[0])}", "dim"))
+        line.append(f" - {plain(note)}", "dim")
     return line
 
 

@@ -14,9 +14,8 @@ from zenml.cli.terminal import Terminal, output_option, pass_terminal
 from zenml.exceptions import DoesNotExistException, nearest
 
 if TYPE_CHECKING:
-    from zenml.model.runs import ErrorRecord, RunRecord
+    from zenml.model.runs import RunRecord
     from zenml.post_execution import PipelineRunView, StepView
-    from zenml.post_execution.graph import StepNode
 
 _ENTRIES = {
     "list": entry("Commands", "zenml.cli.runs:list_", "List runs, the latest first."),
@@ -78,6 +77,8 @@ def describe(terminal: Terminal, name: str) -> None:
 
 
 def _table(run: PipelineRunView) -> Table:
+    from zenml.post_execution.graph import first_line
+
     graph = run.graph
     position = {step.name: index for index, step in enumerate(graph.steps)}
     rows = [
@@ -86,7 +87,7 @@ def _table(run: PipelineRunView) -> Table:
             step.status,
             None if step.seconds is None else round(step.seconds, 3),
             ", ".join(sorted(run.spec(step.name).upstream, key=position.__getitem__)),
-            _note(step),
+            step.note,
         )
         for step in graph.steps
     ]
@@ -96,19 +97,8 @@ def _table(run: PipelineRunView) -> Table:
     if (origin := _origin(run)) is not None:
         about.append(f"It is a {origin['kind']} of the run '{origin['run'] or '(deleted)'}'.")
     if run.error is not None and not any(step.error for step in graph.steps):
-        about.append(_first_line(run.error))
+        about.append(first_line(run.error))
     return Table(("STEP", "STATUS", "SECONDS", "AFTER", "NOTE"), rows, title=title, caption=" ".join(about))
-
-
-def _note(step: StepNode) -> str:
-    """What is remarkable: how the instances of a mapped step went, how often it was tried, what it failed of or why it was skipped."""
-    attempts = f"{step.attempts} attempts" if step.attempts > 1 else ""
-    cause = _first_line(step.error) if step.error else step.reason
-    return "; ".join(filter(None, [step.counts, attempts, cause]))
-
-
-def _first_line(error: ErrorRecord) -> str:
-    return f"{error.type}: {error.message.strip()}".partition("\n")[0]
 
 
 def _is_ending(run: PipelineRunView) -> bool:

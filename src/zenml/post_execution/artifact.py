@@ -118,5 +118,10 @@ class ArtifactView(View):
     def _identity(self) -> tuple[object, ...]:
         return *super()._identity(), self.uri
 
+    def _repr_html_(self) -> str:
+        from zenml.post_execution.notebook import artifact_html
+
+        return artifact_html(self)
+
     def __repr__(self) -> str:
         return f"ArtifactView(id={self.id}, name={self.name!r}, type={self.type!r}, uri={self.uri!r})"

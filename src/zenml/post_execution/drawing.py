@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from zenml.enums import ExecutionStatus
-from zenml.post_execution.graph import StepNode
+from zenml.post_execution.graph import StepNode, first_line
 from zenml.post_execution.layout import layered, ranks
 from zenml.post_execution.wording import bytes_text, duration, json_text, plain, shortened
 
@@ -180,7 +180,7 @@ def _step_texts(step: StepNode) -> list[str]:
 
 def _note(step: StepNode) -> str:
     if step.error is not None:
-        return f"{step.error.type}: {step.error.message}".partition("\n")[0]
+        return first_line(step.error)
     return step.reason or "" if step.status is ExecutionStatus.SKIPPED else ""
 
 

@@ -44,6 +44,13 @@ class StepNode:
         """The instances by status: "48 completed, 2 failed"; empty for a step that is not mapped, or not yet spread over its items."""
         return ", ".join(f"{number} {status}" for status, number in (self.instances or {}).items())
 
+    @property
+    def note(self) -> str:
+        """What is remarkable: how the instances went, how often it was tried, what it failed of or why it was skipped."""
+        attempts = f"{self.attempts} attempts" if self.attempts > 1 else ""
+        cause = first_line(self.error) if self.error else self.reason
+        return "; ".join(filter(None, [self.counts, attempts, cause]))
+
 
 @dataclass(frozen=True, slots=True)
 class ArtifactNode:
@@ -122,6 +129,11 @@ class RunGraph:
                 {"source": e.source, "target": e.target, "kind": e.kind, "name": e.name} for e in self.edges
             ],
         }
+
+
+def first_line(error: ErrorRecord) -> str:
+    """An exception as a line: its class, and the first line of its message."""
+    return f"{error.type}: {error.message.strip()}".partition("\n")[0]
 
 
 def graph_of(

@@ -60,6 +60,11 @@ class PipelineView(View):
             f"The pipeline '{self._name}' has no step '{step_name}'.{nearest(step_name, names)}"
         )
 
+    def _repr_html_(self) -> str:
+        from zenml.post_execution.notebook import pipeline_html
+
+        return pipeline_html(self)
+
     def __repr__(self) -> str:
         return f"PipelineView(id={self.id}, name={self.name!r})"
 

@@ -201,5 +201,10 @@ class PipelineRunView(View):
             raise DoesNotExistException(f"The run '{self.name}' has no step '{name}'.{nearest(name, steps)}")
         return steps[name]
 
+    def _repr_html_(self) -> str:
+        from zenml.post_execution.notebook import run_html
+
+        return run_html(self)
+
     def __repr__(self) -> str:
         return f"PipelineRunView(id={self.id}, name={self.name!r}, status={self.status.value!r})"

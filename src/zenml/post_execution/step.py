@@ -230,5 +230,10 @@ class StepView(View):
             raise ValueError(f"The step '{self.label}' ({self.status}) has {has} `.{what}s`.")
         return next(iter(artifacts.values()))
 
+    def _repr_html_(self) -> str:
+        from zenml.post_execution.notebook import step_html
+
+        return step_html(self)
+
     def __repr__(self) -> str:
         return f"StepView(id={self.id}, name={self.label!r}, status={self.status.value!r})"
