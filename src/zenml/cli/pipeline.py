@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zenml.cli.groups import LazyGroup, entry
+from zenml.cli.groups import INTERRUPTED, LazyGroup, entry
 from zenml.cli.session import Session, active_metadata_store
 from zenml.cli.tables import Table, moment
 from zenml.cli.terminal import Terminal, output_option, pass_terminal
@@ -67,7 +67,7 @@ def run(ctx: click.Context, terminal: Terminal, file: Path, config: Path | None,
         run_file(terminal, file, config, name)
     except UserCodeError as error:
         click.echo(error, err=True)
-        ctx.exit(1)
+        ctx.exit(INTERRUPTED if error.cancelled else 1)
 
 
 @click.command("list")

@@ -12,7 +12,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from zenml.engine.observer import observing
-from zenml.exceptions import PickleWarning, PipelineConfigurationError, ZenMLBaseException, nearest
+from zenml.exceptions import (
+    PickleWarning,
+    PipelineConfigurationError,
+    RunCancelledError,
+    ZenMLBaseException,
+    nearest,
+)
 from zenml.pipelines import BasePipeline
 from zenml.pipelines.configuration import PipelineSettings, StepSettings, read_settings
 from zenml.steps import BaseStep
@@ -26,7 +32,11 @@ _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
 class UserCodeError(Exception):
-    """The user's own code raised; the text is the part of the traceback that is the user's."""
+    """The user's own code raised; the text is the part of the traceback that is the user's. Or the run was `cancelled`."""
+
+    def __init__(self, text: str, *, cancelled: bool = False) -> None:
+        super().__init__(text)
+        self.cancelled = cancelled
 
 
 def run_file(terminal: Terminal, file: Path, config: Path | None, name: str | None) -> None:
@@ -38,14 +48,27 @@ def run_file(terminal: Terminal, file: Path, config: Path | None, name: str | No
     """
     settings = PipelineSettings(file) if config is None else read_settings(config)
     file = file.resolve()
-    try:
+    with shown(terminal):
         module = _import_as_main(file)
         class_ = _pipeline(module, file, name or settings.name)
         pipeline = class_(**_steps(settings, module))
         if config is not None:
             pipeline.with_config(config, overwrite_step_parameters=True)
+        pipeline.run()
+
+
+@contextmanager
+def shown(terminal: Terminal) -> Iterator[None]:
+    """Show the run that is started in this block, and of what the user's code raises the user's part.
+
+    Raises:
+        UserCodeError: user code has raised, or the run was cancelled.
+    """
+    try:
         with _display(terminal), _plain_warnings(terminal):
-            pipeline.run()
+            yield
+    except RunCancelledError as error:
+        raise UserCodeError(f"Error: {error}", cancelled=True) from error
     except Exception as error:
         # The notes are those of a step: its error is the user's, of whatever class.
         if isinstance(error, ZenMLBaseException) and not getattr(error, "__notes__", None):
