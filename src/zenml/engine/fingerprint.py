@@ -1,276 +1,567 @@
-"""Fingerprints of code: of an object's own source, and of all of the user's project that it reaches.
+"""Fingerprints of code: of a step's own source, and of all of the user's project that it reaches.
 
-From the object's syntax tree, every name that it loads is looked up in its module (and in the cells that it closes over), and what
-is found there is followed: functions, classes with their bases, modules, constants. "The project" is every loaded module outside of the
-standard library, the installed packages and this framework. Comments, formatting and docstrings do not count, nor do
-the decorators of the object itself. A
-constant counts by its value where it is plain data, else by the source of its assignment.
+From the syntax tree of a function or class, every name that it uses is looked up where Python would look, and what is found there is
+followed: functions with what wraps them, their defaults and the variables that they close over; classes with their bases; constants;
+modules. "The project" is every module outside of the standard library, the installed packages and this framework. Comments, formatting
+and docstrings do not count, nor do the decorators of the step itself. A constant counts by its value where it is plain data, else by the
+source of its assignment.
+
+What is loaded counts as it is loaded, functions that were replaced included: where the text of a file does not belong to a function (it
+was generated, or the file has been edited since), its bytecode counts. What is not loaded yet, because a function imports it in its body,
+is read without importing it.
 """
 
 from __future__ import annotations
 
 import ast
+import dataclasses
+import enum
+import functools
 import hashlib
-import importlib.util
 import inspect
-import symtable
+import os
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.machinery import ModuleSpec
+from importlib.util import resolve_name
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
 
-_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+import psutil
+
+from zenml.engine.sources import Imported, NamePath, Source, Uses, code_text, source_at
+
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
+_SLACK = 2.0
+_DEPTH = 100
 
 
 def code_of(*objects: Any) -> dict[str, str]:
-    """The digests of the code of these functions and classes, and of what they reach, by "module.name"."""
-    found: dict[str, str] = {}
-    queue: list[_Piece] = [_piece_of(thing, own=True) for thing in objects]
-    while queue:
-        piece = queue.pop()
-        if piece.name not in found:
-            found[piece.name] = piece.digest
-            queue.extend(_reached(piece))
-    return dict(sorted(found.items()))
+    """The digests of the code of a step's function or class, of further ones that belong to it, and of all that they reach.
+
+    By names that say what each is: "step main.train", "function features.clean", "class models.Model", "constant features.RATE",
+    "module plugins", "bytecode features.generated".
+    """
+    return Fingerprints().code_of(*objects)
 
 
-@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """Fingerprints of many steps at one moment: what several reach is looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[_Piece, ...]] = {}
+        self._kept: list[Any] = []  # so that no other object gets the identity of one that is known
+
+    def code_of(self, step: Any, *others: Any) -> dict[str, str]:
+        """The same as the function `code_of`."""
+        queue = self._roots(step, is_step=True)
+        own = inspect.unwrap(step)
+        for other in others:
+            queue += self._roots(other)
+        found: dict[str, set[str]] = {}
+        seen: set[_Piece] = set()
+        while queue:
+            piece = queue.pop()
+            if piece in seen:
+                continue
+            seen.add(piece)
+            found.setdefault(piece.name, set()).add(piece.digest)
+            for target in piece.reaches:
+                if not isinstance(target, _Found) or target.thing is not own:
+                    queue += self._at(target)
+        # Two functions may have one name: those that one function makes, for instance.
+        return {
+            name: min(digests) if len(digests) == 1 else _digest(" ".join(sorted(digests)))
+            for name, digests in sorted(found.items())
+        }
+
+    def _roots(self, thing: Any, *, is_step: bool = False) -> list[_Piece]:
+        if not isinstance(thing, FunctionType):
+            return list(self._class(thing, "step" if is_step else "class", decorated=not is_step))
+        pieces = []
+        while isinstance(inner := getattr(thing, "__wrapped__", None), FunctionType):
+            if is_project(thing.__globals__.get("__name__", "")):
+                pieces.append(self._function(thing))
+            thing = inner
+        return [*pieces, self._function(thing, "step" if is_step else "function", decorated=not is_step)]
+
+    def _at(self, target: _Target) -> tuple[_Piece, ...]:
+        key = (id(target.thing), target.module, target.name) if isinstance(target, _Found) else target
+        if key not in self._known:
+            self._kept.append(target)
+            self._known[key] = ()  # while it is looked at
+            self._known[key] = tuple(
+                self._loaded(target) if isinstance(target, _Found) else self._unloaded(target)
+            )
+        return self._known[key]
+
+    # What is loaded
+
+    def _loaded(self, target: _Found) -> Iterator[_Piece]:
+        thing, module, name = target
+        if isinstance(thing, ModuleType):
+            yield from self._unloaded(_Named(thing.__name__, ()))
+        elif isinstance(thing, type):
+            if is_project(thing.__module__):
+                yield from self._class(thing)
+        elif isinstance(thing, FunctionType):
+            yield from self._callable(target)
+        elif isinstance(thing, MethodType):
+            yield from self._at(_Found(thing.__func__, module, name))
+            yield from self._at(_Found(type(thing.__self__), module, name))
+        elif isinstance(thing, BuiltinFunctionType):
+            if thing.__module__ and is_project(thing.__module__):
+                yield from self._unloaded(_Named(thing.__module__, ()))
+        elif (inner := _inner(thing)) is not None:
+            yield from self._at(_Found(inner, module, name))
+            yield from self._at(_Found(type(thing), "", ""))
+        elif module and is_project(module):
+            yield from self._constant(target)
+
+    def _callable(self, target: _Found) -> Iterator[_Piece]:
+        thing = target.thing
+        inner = _inner(thing)
+        if inner is not None:
+            yield from self._at(_Found(inner, target.module, target.name))
+        for one in getattr(thing, "registry", {}).values() if _is_dispatching(thing) else ():
+            yield from self._at(_Found(one, target.module, target.name))
+        if is_project(thing.__globals__.get("__name__", "")):
+            yield self._function(thing)
+        elif inner is None and target.module and is_project(target.module):
+            # A decorator of a package has put something of its own in the function's place.
+            yield from self._written(target.module, target.name)
+
+    def _function(self, function: FunctionType, kind: str = "function", *, decorated: bool = True) -> _Piece:
+        code = function.__code__
+        module = function.__globals__.get("__name__", "")
+        source = source_at(code.co_filename)
+        node = source.function(code, is_current=source.changed < _started() - _SLACK) if source else None
+        where = _Place(module, function.__globals__, _cells(function))
+        reaches = [
+            _Found(value, module, f"{function.__qualname__}.{name}")
+            for name, value in _defaults(function, node)
+        ]
+        if source is None or node is None:
+            name = f"{_module_name(module)}.{function.__qualname__}"
+            # The text of a docstring stands first.
+            documented = isinstance(function.__doc__, str) and code.co_consts[:1] == (function.__doc__,)
+            code = code.replace(co_consts=(None, *code.co_consts[1:])) if documented else code
+            kind = kind if kind == "step" else "bytecode"
+            return _Piece(
+                f"{kind} {name}",
+                _digest(code_text(code)),
+                (*reaches, *self._follow(_uses_of(code), where, name)),
+            )
+        name = f"{_module_name(module)}.{source.qualname(node)}"
+        uses = source.uses(node, decorated=decorated)
+        digest = source.digest(node, decorated=decorated)
+        return _Piece(f"{kind} {name}", digest, (*reaches, *self._follow(uses, where, name)))
+
+    def _class(self, class_: type[Any], kind: str = "class", *, decorated: bool = True) -> Iterator[_Piece]:
+        module = class_.__module__
+        functions = [f for value in vars(class_).values() for f in _functions(value)]
+        name = f"{_module_name(module)}.{class_.__qualname__}"
+        bases = tuple(_Found(base, base.__module__, base.__qualname__) for base in class_.__bases__)
+        source, node = _class_node(class_, functions)
+        if source is None or node is None:
+            # Made by a call, as steps are by their decorator: it is what was put into it.
+            values = {k: _text(v) for k, v in vars(class_).items() if not k.startswith("__")}
+            digest = _digest(repr(sorted((k, v) for k, v in values.items() if v is not None)))
+            found = tuple(_Found(f, module, f.__name__) for f in functions)
+            yield _Piece(f"{kind} {name}", digest, (*bases, *found))
+            return
+        written = [f for f in functions if _stands_in(f, source, node)]
+        put_in = tuple(
+            _Found(f, module, f.__name__)
+            for f in functions
+            if f not in written
+            and is_project(f.__globals__.get("__name__", ""))
+            and Path(f.__code__.co_filename).is_absolute()
+        )
+        is_current = source.changed < _started() - _SLACK
+        space = vars(sys.modules[module]) if module in sys.modules else {}
+        cells = {k: v for f in functions for k, v in _cells(f).items()}
+        if all(source.function(f.__code__, is_current=is_current) for f in written):
+            digest = source.digest(node, decorated=decorated)
+            if replaced := _replaced(class_, node):
+                digest = _digest(f"{digest} {replaced}")
+            reaches = self._follow(source.uses(node, decorated=decorated), _Place(module, space, cells), name)
+            yield _Piece(f"{kind} {name}", digest, (*bases, *put_in, *reaches))
+        else:  # the file has been edited since
+            digest = _digest("".join(f"{f.__qualname__} {code_text(f.__code__)}" for f in written))
+            found = tuple(_Found(f, module, f.__name__) for f in written)
+            yield _Piece(f"{kind} {name}", digest, (*bases, *put_in, *found))
+
+    def _constant(self, target: _Found) -> Iterator[_Piece]:
+        thing, module, name = target
+        module, name = _origin(thing, module, name)
+        reaches: list[Any] = []
+        text = _text(thing, reaches)
+        found = tuple(_Found(one, module, "") for one in reaches)
+        if text is not None:
+            yield _Piece(f"constant {_module_name(module)}.{name}", _digest(text), found)
+        else:
+            for one in found:
+                yield from self._at(one)
+            yield from self._at(_Found(type(thing), "", ""))
+            yield from self._written(module, name)
+
+    def _follow(self, uses: Uses, where: _Place, owner: str) -> Iterator[_Target]:
+        """What these names lead to, each as far as modules and classes go."""
+        for path in uses.variables:
+            if path[0] in where.cells:
+                value = where.cells[path[0]]
+                if isinstance(value, (ModuleType, type, FunctionType)):
+                    yield from _walk(value, path[1:], where.module, path[0])
+                else:
+                    yield _Found(
+                        value,
+                        where.module,
+                        f"{owner.removeprefix(_module_name(where.module) + '.')}.{path[0]}",
+                    )
+        for path in uses.globals:
+            if path[0] in where.names and not (path in uses.variables and path[0] in where.cells):
+                yield from _walk(where.names[path[0]], path[1:], where.module, path[0])
+        for imported, rest in uses.imported:
+            yield from _imported(imported, rest, where.names.get("__package__") or "")
+
+    # What is written in a file, whether it is loaded or not
+
+    def _unloaded(self, target: _Named) -> Iterator[_Piece]:
+        """What `names` lead to in a module. Of no names: all of it."""
+        module, names = target
+        if not is_project(module):
+            return
+        if names and module in sys.modules and names[0] in vars(sys.modules[module]):
+            for found in _walk(vars(sys.modules[module])[names[0]], names[1:], module, names[0]):
+                yield from self._at(found)
+        elif names:
+            yield from self._written(module, *names)
+        else:
+            yield from self._whole(module)
+
+    def _whole(self, module: str) -> Iterator[_Piece]:
+        file = _file(module)
+        if file is None:
+            return
+        source = source_at(file)
+        name = f"module {_module_name(module)}"
+        if source is not None:
+            yield _Piece(
+                name,
+                source.digest(source.tree),
+                tuple(self._static(source, source.uses(source.tree), module)),
+            )
+        elif Path(file).is_file():  # compiled, by another language
+            yield _Piece(name, hashlib.sha256(Path(file).read_bytes()).hexdigest())
+
+    def _written(self, module: str, name: str, *rest: str) -> Iterator[_Piece]:
+        """What the module's text says of a name."""
+        file = _file(module)
+        source = source_at(file) if file else None
+        label = f"{_module_name(module)}.{name}"
+        if source is not None and (node := source.definitions.get(name)) is not None:
+            kind = "class" if isinstance(node, ast.ClassDef) else "function"
+            yield _Piece(
+                f"{kind} {label}", source.digest(node), tuple(self._static(source, source.uses(node), module))
+            )
+        elif source is not None and (statements := source.assignments.get(name)):
+            digest = _literal(statements) or _digest(" ".join(source.digest(one) for one in statements))
+            found = [t for one in statements for t in self._static(source, source.uses(one), module)]
+            yield _Piece(f"constant {label}", digest, tuple(found))
+        elif source is not None and name in source.imports:
+            for target in _imported(source.imports[name], rest, _package(module)):
+                yield from self._at(target)
+        elif _file(f"{module}.{name}") is not None:
+            yield from self._at(_Named(f"{module}.{name}", rest))
+        elif source is not None:
+            for star in source.stars:
+                for target in _imported(Imported(star, name), rest, _package(module)):
+                    yield from self._at(target)
+
+    def _static(self, source: Source, uses: Uses, module: str) -> Iterator[_Target]:
+        known = {*source.definitions, *source.assignments, *source.imports}
+        for path in uses.globals:
+            if path[0] in known or source.stars:
+                yield _Named(module, path)
+        for imported, rest in uses.imported:
+            yield from _imported(imported, rest, _package(module))
+
+
+class _Found(NamedTuple):
+    """An object, and the name of the module where it was found."""
+
+    thing: Any
+    module: str
+    name: str
+
+
+class _Named(NamedTuple):
+    """A name, with attributes, of a module that need not be loaded."""
+
+    module: str
+    names: NamePath
+
+
+_Target = _Found | _Named
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class _Piece:
-    """A piece of code: a definition, an assignment or a value. `node` is what may reach more, by names of `namespace`."""
+    """A piece of code, and what it reaches from there."""
 
     name: str
     digest: str
-    node: ast.AST | None = None
-    namespace: Mapping[str, Any] | None = None
-    module: str = ""
+    reaches: Sequence[_Target] = ()
 
 
-def _piece_of(thing: Any, *, own: bool = False) -> _Piece:
-    thing = inspect.unwrap(thing) if callable(thing) and not inspect.isclass(thing) else thing
-    module, qualname = thing.__module__, thing.__qualname__
-    namespace = _namespace(thing, module)
-    node = _find(module, thing)
-    name = f"{_module_name(module)}.{qualname}"
-    if node is None:  # defined where no file is: in a notebook's cell that is gone, by exec
-        return _Piece(name, _digest(_code_text(thing)), None, namespace, module)
-    plain = _plain(node, decorators=not own)
-    return _Piece(name, _digest(ast.dump(plain)), plain, namespace, module)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a piece of code stands: the names of its module, and the variables of the function around it."""
+
+    module: str
+    names: Mapping[str, Any]
+    cells: Mapping[str, Any]
 
 
-def _reached(piece: _Piece) -> Iterator[_Piece]:
-    if piece.node is None or piece.namespace is None:
-        return
-    for path in _loaded_names(piece.node):
-        first, *rest = path
-        if first not in piece.namespace:
-            continue
-        owner, thing, name = piece.module, piece.namespace[first], first
-        for attribute in rest:
-            if not isinstance(thing, ModuleType) or not hasattr(thing, attribute):
-                break
-            owner, thing, name = thing.__name__, getattr(thing, attribute), attribute
-        yield from _pieces(thing, owner, name)
-    for module in _imported_inside(piece.node, piece.module):
-        yield from _whole_module(module)
+def _walk(thing: Any, rest: NamePath, module: str, name: str) -> Iterator[_Target]:
+    """Along the attributes of modules; what is no module ends the way."""
+    for position, attribute in enumerate(rest):
+        if not isinstance(thing, ModuleType):
+            break
+        module, name = thing.__name__, attribute
+        if attribute in vars(thing):
+            thing = vars(thing)[attribute]
+        else:
+            if "__getattr__" in vars(thing):
+                yield _Found(vars(thing)["__getattr__"], module, "__getattr__")
+            yield _Named(module, rest[position:])
+            return
+    yield _Found(thing, module, name)
 
 
-def _pieces(thing: Any, owner: str, name: str) -> Iterator[_Piece]:
-    thing = getattr(thing, "__wrapped__", thing)
-    if isinstance(thing, ModuleType):
-        return  # used as a whole: its parts count where they are named
-    if inspect.isclass(thing) or isinstance(thing, FunctionType):
-        if _is_project(thing.__module__):
-            yield _piece_of(thing)
-            if inspect.isclass(thing):
-                for base in thing.__bases__:
-                    yield from _pieces(base, base.__module__, base.__qualname__)
-        return
-    if not _is_project(owner):
-        return
-    label = f"{_module_name(owner)}.{name}"
-    if (text := _plain_data(thing)) is not None:
-        yield _Piece(label, _digest(text))
-    elif (assignment := _assignments(owner).get(name)) is not None:
-        yield _Piece(label, _digest(ast.dump(assignment)), assignment, vars(sys.modules[owner]), owner)
-
-
-def _whole_module(module: str) -> Iterator[_Piece]:
-    if not _is_project(module):
-        return
-    tree = _tree(module)
-    if tree is not None:
-        plain = _plain(tree, decorators=True)
-        yield _Piece(_module_name(module), _digest(ast.dump(plain)))
-
-
-def _loaded_names(node: ast.AST) -> Iterator[tuple[str, ...]]:
-    """Names from outside that are loaded, each with the attributes that follow it: `a.b.c` gives ("a", "b", "c")."""
-    outer = _outer_names(node)
-    return (path for path in _paths(node) if path[0] in outer)
-
-
-def _outer_names(node: ast.AST) -> set[str]:
-    """The names that a definition uses but does not bind itself, as an argument, a variable or in a comprehension."""
-    names: set[str] = set()
-    tables = [symtable.symtable(ast.unparse(node), "<code>", "exec")]
-    while tables:
-        table = tables.pop()
-        tables.extend(table.get_children())
-        everything = (
-            table.get_type() == "module"
-        )  # where the definition itself stands: all names are of its module
-        names.update(
-            s.get_name() for s in table.get_symbols() if s.is_referenced() and (everything or s.is_global())
-        )
-    return names
-
-
-def _paths(node: ast.AST) -> Iterator[tuple[str, ...]]:
-    for child in ast.walk(node):
-        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load):
-            yield (child.id,)
-        elif isinstance(child, ast.Attribute):
-            path = [child.attr]
-            value = child.value
-            while isinstance(value, ast.Attribute):
-                path.append(value.attr)
-                value = value.value
-            if isinstance(value, ast.Name):
-                yield (value.id, *reversed(path))
-
-
-def _imported_inside(node: ast.AST, module: str) -> Iterator[str]:
-    """Modules that a function imports in its body."""
-    package = module.rpartition(".")[0]
-    for child in ast.walk(node):
-        if isinstance(child, ast.Import):
-            yield from (alias.name for alias in child.names)
-        elif isinstance(child, ast.ImportFrom):
-            name = "." * child.level + (child.module or "")
-            try:
-                source = importlib.util.resolve_name(name, package) if child.level else name
-            except ImportError:  # it goes beyond the top: importing it will fail, too
-                continue
-            yield source
-            yield from (f"{source}.{alias.name}" for alias in child.names)
-
-
-def _namespace(thing: Any, module: str) -> dict[str, Any]:
-    names = dict(vars(sys.modules[module])) if module in sys.modules else {}
-    if inspect.isclass(thing):
-        functions = [f for f in vars(thing).values() if isinstance(f, FunctionType)]
-    else:
-        functions = [thing]
-        names.update(thing.__globals__)
-    for function in functions:
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-            try:
-                names[name] = cell.cell_contents
-            except ValueError:  # not bound yet
-                continue
-    return names
-
-
-def _find(module: str, thing: Any) -> _Definition | None:
-    """The definition of a function or class in its module's source."""
-    tree = _tree(module)
-    if tree is None:
-        return None
-    named = [n for n in ast.walk(tree) if isinstance(n, _Definition) and n.name == thing.__name__]
-    if isinstance(thing, FunctionType):
-        line = thing.__code__.co_firstlineno
-        named = [n for n in named if line in {n.lineno, *(d.lineno for d in n.decorator_list)}]
-        return named[0] if named else _lambda_less(thing)
-    by_path = [n for n in named if _qualnames(tree).get(n) == thing.__qualname__]
-    # The last definition of a name is the one that the module holds.
-    return by_path[-1] if by_path else None
-
-
-def _lambda_less(thing: FunctionType) -> _Definition | None:
+def _imported(imported: Imported, rest: NamePath, package: str) -> Iterator[_Target]:
     try:
-        tree = ast.parse(inspect.cleandoc(inspect.getsource(thing)))
-    except (OSError, SyntaxError, TypeError):
-        return None
-    first = tree.body[0]
-    return first if isinstance(first, _Definition) else None
+        module = resolve_name(imported.module, package)
+    except ImportError:  # beyond the top: importing it will fail, too
+        return
+    yield _Named(module, rest if imported.name is None else (imported.name, *rest))
 
 
-@lru_cache(maxsize=256)
-def _qualnames(tree: ast.Module) -> dict[ast.AST, str]:
-    names: dict[ast.AST, str] = {}
-    queue: list[tuple[ast.AST, str]] = [(tree, "")]
-    while queue:
-        node, prefix = queue.pop()
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, _Definition):
-                names[child] = prefix + child.name
-                inner = "." if isinstance(child, ast.ClassDef) else ".<locals>."
-                queue.append((child, names[child] + inner))
-            else:
-                queue.append((child, prefix))
-    return names
+# Objects
 
 
-def _assignments(module: str) -> dict[str, ast.AST]:
-    tree = _tree(module)
-    found: dict[str, ast.AST] = {}
-    for node in tree.body if tree else ():
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            for name in ast.walk(target) if target is not None else ():
-                if isinstance(name, ast.Name):
-                    found[name.id] = node
+def _inner(thing: Any) -> Any:
+    """What a decorator has wrapped."""
+    for attribute in ("__wrapped__", "py_func"):
+        inner = inspect.getattr_static(thing, attribute, None)
+        if isinstance(inner, FunctionType):
+            return inner
+        if callable(inner) and not isinstance(inner, type) and callable(thing):
+            return inner
+    return None
+
+
+def _is_dispatching(function: FunctionType) -> bool:
+    return isinstance(getattr(function, "registry", None), Mapping) and hasattr(function, "dispatch")
+
+
+def _functions(value: Any) -> Iterator[FunctionType]:
+    """The functions of a class's attribute."""
+    if isinstance(value, (staticmethod, classmethod)):
+        value = value.__func__
+    parts = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,)
+    for part in parts:
+        inner = part.func if isinstance(part, functools.cached_property) else part
+        inner = inspect.unwrap(inner) if callable(inner) and not isinstance(inner, type) else inner
+        if isinstance(inner, FunctionType):
+            yield inner
+
+
+def _cells(function: FunctionType) -> dict[str, Any]:
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
     return found
 
 
-def _tree(module: str) -> ast.Module | None:
-    loaded = sys.modules.get(module)
-    path = getattr(loaded, "__file__", None)
-    if loaded is None:
-        spec = _spec(module)
-        path = spec.origin if spec else None
-    if not path or not path.endswith(".py"):
+def _defaults(function: FunctionType, node: ast.AST | None) -> Iterator[tuple[str, Any]]:
+    """The defaults of arguments that its text alone does not tell."""
+    said: dict[str, ast.expr | None] = {}
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        every = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+        said.update(zip(reversed(every), reversed(node.args.defaults), strict=False))
+        said.update(zip((a.arg for a in node.args.kwonlyargs), node.args.kw_defaults, strict=True))
+    code = function.__code__
+    positional = code.co_varnames[: code.co_argcount]
+    values = dict(zip(reversed(positional), reversed(function.__defaults__ or ()), strict=False))
+    for name, value in (values | (function.__kwdefaults__ or {})).items():
+        text = said.get(name)
+        if not isinstance(text, ast.Constant) or repr(text.value) != repr(value):
+            yield name, value
+
+
+def _class_node(
+    class_: type[Any], functions: Iterable[FunctionType]
+) -> tuple[Source | None, ast.ClassDef | None]:
+    # By its functions where there is no module's file: in a notebook, the class stands in a cell.
+    files = [_file(class_.__module__), *(f.__code__.co_filename for f in functions)]
+    for file in dict.fromkeys(files):
+        source = source_at(file) if file else None
+        nodes = source.classes(class_.__qualname__) if source else []
+        fitting = [node for node in nodes if any(_stands_in(f, source, node) for f in functions)]
+        if nodes:
+            return source, (fitting or nodes)[-1]
+    return None, None
+
+
+def _stands_in(function: FunctionType, source: Source | None, node: ast.ClassDef) -> bool:
+    code = function.__code__
+    return (
+        source is not None
+        and code.co_filename == source.file
+        and node.lineno <= code.co_firstlineno <= (node.end_lineno or 0)
+    )
+
+
+def _replaced(class_: type[Any], node: ast.ClassDef) -> dict[str, str]:
+    """Plain attributes that are not what the text of the class says."""
+    said: dict[str, Any] = {}
+    for statement in node.body:
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Constant):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            said |= {t.id: statement.value.value for t in targets if isinstance(t, ast.Name)}
+    return {
+        name: repr(value)
+        for name, value in vars(class_).items()
+        if name in said
+        and isinstance(value, (bool, int, float, str, bytes))
+        and repr(said[name]) != repr(value)
+    }
+
+
+def _uses_of(code: CodeType) -> Uses:
+    """What a function without source may use: every name in it, with every other as its attribute."""
+    names: dict[str, None] = {}
+    queue = [code]
+    while queue:
+        present = queue.pop()
+        names |= dict.fromkeys((*present.co_names, *present.co_freevars))
+        queue += [constant for constant in present.co_consts if isinstance(constant, CodeType)]
+    paths = tuple((one,) for one in names)
+    return Uses(tuple((one, other) for one in names for other in names) or paths, paths, ())
+
+
+def _origin(thing: Any, module: str, name: str) -> tuple[str, str]:
+    """Where a constant was defined, before it was imported from there."""
+    seen = set()
+    while (module, name) not in seen:
+        seen.add((module, name))
+        file = _file(module)
+        source = source_at(file) if file else None
+        imported = source.imports.get(name) if source else None
+        if imported is None or imported.name is None:
+            break
+        try:
+            origin = sys.modules.get(resolve_name(imported.module, _package(module)))
+        except ImportError:
+            break
+        if origin is None or vars(origin).get(imported.name, seen) is not thing:
+            break
+        module, name = origin.__name__, imported.name
+    return module, name
+
+
+# Values
+
+
+_WRITTEN_IN_FULL = frozenset({bool, int, float, complex, str, bytes, range, type(None), type(...)})
+_VALUE_MODULES = ("datetime", "decimal", "fractions", "uuid", "ipaddress")
+
+
+def _text(value: Any, reaches: list[Any] | None = None, depth: int = 0) -> str | None:
+    """The text of a value that is plain data, the same in every process; None for anything else.
+
+    Functions and classes in it are named, and added to `reaches`.
+    """
+    kind = type(value)
+    if kind in _WRITTEN_IN_FULL or kind.__module__ in _VALUE_MODULES:
+        return repr(value)
+    if isinstance(value, (FunctionType, BuiltinFunctionType, type)):
+        if reaches is not None:
+            reaches.append(value)
+        return f"{_module_name(value.__module__ or '')}.{value.__qualname__}"
+    parts = _parts(value) if depth < _DEPTH else None
+    if parts is None:
+        return None
+    texts = [_text(part, reaches, depth + 1) for part in parts]
+    known = [text for text in texts if text is not None]
+    if len(known) < len(texts):
+        return None
+    if kind in (set, frozenset):
+        known.sort()
+    return f"{kind.__module__}.{kind.__qualname__}({', '.join(known)})"
+
+
+def _parts(value: Any) -> Iterable[Any] | None:
+    """What a value consists of, if that is all of it."""
+    kind = type(value)
+    if kind in (list, tuple, set, frozenset):
+        return tuple(value)
+    if kind is dict:
+        return [part for item in value.items() for part in item]
+    if kind is functools.partial:
+        return value.func, value.args, value.keywords
+    if isinstance(value, enum.Enum):
+        return kind, value.name
+    if dataclasses.is_dataclass(value):
+        return kind, *(getattr(value, field.name, None) for field in dataclasses.fields(value))
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return kind, *value
+    return None
+
+
+def _literal(statements: Sequence[ast.stmt]) -> str | None:
+    """The digest of the value of a literal, as it is when it is loaded."""
+    statement = statements[0]
+    value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
+    if (
+        value is None
+        or len(statements) > 1
+        or (isinstance(statement, ast.Assign) and not isinstance(statement.targets[0], ast.Name))
+    ):
         return None
     try:
-        stat = Path(path).stat()
-        return _parsed(path, stat.st_mtime_ns, stat.st_size)
-    except (OSError, SyntaxError, ValueError):
+        text = _text(ast.literal_eval(value))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
+    return None if text is None else _digest(text)
 
 
-@lru_cache(maxsize=256)
-def _parsed(path: str, mtime: int, size: int) -> ast.Module:  # noqa: ARG001 - what tells one version from the next
-    return ast.parse(Path(path).read_bytes())
+# Modules
 
 
-def _spec(module: str) -> ModuleSpec | None:
-    try:
-        return importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-
-
-def _is_project(module: str) -> bool:
-    if module == "zenml" or module.startswith("zenml."):
+def is_project(module: str) -> bool:
+    """Whether a module is of the user's project, loaded or not."""
+    if not module or module == "zenml" or module.startswith("zenml."):
         return False
     loaded = sys.modules.get(module)
-    path = getattr(loaded, "__file__", None)
-    if loaded is None:
-        top = module.partition(".")[0]
-        if top != module and not _is_project(top):
-            return False  # before its parent is imported to look for it
-        spec = _spec(module)
-        path = spec.origin if spec and spec.has_location else None
-    if path is None:
-        return loaded is not None and module == "__main__"  # a notebook, a console
-    path = str(Path(path).resolve())
-    return not any(path.startswith(folder) for folder in _installed())
+    if loaded is not None and getattr(loaded, "__file__", None) is None and not hasattr(loaded, "__path__"):
+        return getattr(loaded, "__spec__", None) is None  # a notebook, a console; not what is built in
+    file = _file(module)
+    return file is not None and _is_project_file(file)
+
+
+@lru_cache(maxsize=4096)
+def _is_project_file(file: str) -> bool:
+    path = os.path.realpath(file)
+    return not path.startswith(_installed())
 
 
 @lru_cache(maxsize=1)
@@ -278,7 +569,48 @@ def _installed() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
     folders |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
-    return (*(str(Path(folder).resolve()) for folder in folders if folder), _PACKAGE)
+    return tuple(f"{os.path.realpath(folder)}{os.sep}" for folder in (*sorted(folders), _PACKAGE) if folder)
+
+
+def _file(module: str) -> str | None:
+    """The file of a module, or the folder of a package without one; found without importing anything."""
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        file = getattr(loaded, "__file__", None)
+        return file or next(iter(getattr(loaded, "__path__", ())), None)
+    spec = _spec(module)
+    if spec is None:
+        return None
+    return spec.origin if spec.has_location else next(iter(spec.submodule_search_locations or ()), None)
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    parent = module.rpartition(".")[0]
+    path: Any = None
+    if parent in sys.modules:
+        path = getattr(sys.modules[parent], "__path__", None)
+    elif parent:
+        found = _spec(parent)
+        path = found.submodule_search_locations if found else None
+    if parent and path is None:
+        return None
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(module, path)
+        except (AttributeError, ImportError, ValueError):
+            continue
+        if spec is not None:
+            return spec
+    return None
+
+
+def _package(module: str) -> str:
+    """The package that relative imports in a module begin at."""
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        return getattr(loaded, "__package__", None) or ""
+    spec = _spec(module)
+    return spec.parent or "" if spec else ""
 
 
 def _module_name(module: str) -> str:
@@ -292,66 +624,10 @@ def _module_name(module: str) -> str:
     return Path(path).stem if path else module
 
 
-class _Plain(ast.NodeTransformer):
-    """Takes docstrings away."""
-
-    def visit(self, node: ast.AST) -> Any:
-        node = self.generic_visit(node)
-        if isinstance(node, _Definition | ast.Module) and node.body and _is_docstring(node.body[0]):
-            node.body = node.body[1:] or [ast.Pass()]
-        return node
-
-
-def _plain(node: Any, *, decorators: bool) -> Any:
-    # A deep copy by text: trees are cached, and transforming one changes it.
-    copy = ast.parse(ast.unparse(node))
-    plain = _Plain().visit(copy)
-    if isinstance(node, ast.Module):
-        return plain
-    definition = plain.body[0]
-    if not decorators and isinstance(definition, _Definition):
-        definition.decorator_list = []
-    return definition
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
-def _plain_data(value: Any) -> str | None:
-    """The text of a value that is plain data, the same in every process; None for anything else."""
-    if value is None or (
-        isinstance(value, (bool, int, float, complex, str, bytes)) and type(value).__module__ == "builtins"
-    ):
-        return repr(value)
-    kind = type(value)
-    if kind in (list, tuple):
-        parts = [_plain_data(item) for item in value]
-    elif kind in (set, frozenset):
-        parts = [_plain_data(item) for item in value]
-        parts = sorted(parts) if all(part is not None for part in parts) else parts  # type: ignore[type-var]  # no None left
-    elif kind is dict:
-        parts = [_plain_data(part) for item in value.items() for part in item]
-    else:
-        return None
-    return None if any(part is None for part in parts) else f"{kind.__name__}({', '.join(map(str, parts))})"
-
-
-def _code_text(thing: Any) -> str:
-    if inspect.isclass(thing):
-        return "\n".join(
-            f"{k}={_code_text(v)}" for k, v in sorted(vars(thing).items()) if isinstance(v, FunctionType)
-        )
-    return _code_object_text(thing.__code__)
-
-
-def _code_object_text(code: CodeType) -> str:
-    constants = [_code_object_text(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts[1:]]
-    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
+@lru_cache(maxsize=1)
+def _started() -> float:
+    """When this process started: a file that was written before is what was loaded."""
+    return psutil.Process().create_time()
 
 
 def _digest(text: str) -> str:

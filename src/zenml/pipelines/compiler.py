@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from zenml._version import __version__
-from zenml.engine.fingerprint import code_of
+from zenml.engine.fingerprint import Fingerprints
 from zenml.exceptions import PipelineInterfaceError, StepInterfaceError
 from zenml.materializers.classes import import_path
 from zenml.model.deployment import ConditionSpec, Deployment, InputSpec, OutputSpec, StackSpec, StepSpec
@@ -53,19 +53,20 @@ def compile_pipeline(
         ConfigurationError: a parameter is missing, of the wrong type, or no JSON.
     """
     invocations = in_order(pipeline.compose(), pipeline.name)
-    fingerprints: dict[Any, dict[str, str]] = {}
+    fingerprints = Fingerprints()
+    codes: dict[Any, dict[str, str]] = {}
     cache_parts: dict[int, dict[str, str]] = {}
     root = Path(source_root) if source_root else None
     specs = []
     for invocation in invocations:
         code = _code(invocation.step)
-        if code not in fingerprints:
-            fingerprints[code] = code_of(*code)
+        if code not in codes:
+            codes[code] = fingerprints.code_of(*code)
         cache = invocation.step.CACHE
         if id(cache) not in cache_parts:
             cache_parts[id(cache)] = cache.parts(invocation.name, root or Path.cwd()) if cache else {}
         specs.append(
-            _spec(invocation, fingerprints[code], cache_parts[id(cache)], root, enable_cache=enable_cache)
+            _spec(invocation, codes[code], cache_parts[id(cache)], root, enable_cache=enable_cache)
         )
     source, arguments = origin_of(pipeline, root)
     deployment = Deployment(
