@@ -1,9 +1,10 @@
 """Stores over each database, and short ways to write into them."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import make_url
@@ -25,6 +26,8 @@ from zenml.model.runs import (
     manifest_digest,
 )
 
+StoreT = TypeVar("StoreT", bound=BaseMetadataStore)
+
 OWNER = Owner("process", "boot", "pid:[1]", 4711, 12.5)
 """A process of another machine: alive as long as its lease runs."""
 DEAD = replace(this_process(), started=1.0)
@@ -43,6 +46,14 @@ def server_store(url: str, **changes: Any) -> BaseMetadataStore:
         "database": parts.database,
     }
     return class_(**{**fields, **changes})
+
+
+def apart(store: StoreT, **options: Any) -> StoreT:
+    """The same store over connections of its own; `options` are further arguments of its `Database`."""
+    copy = type(store)(**{name: getattr(store, name) for name in type(store).model_fields})
+    kind, place = store._place()
+    copy._databases[os.getpid()] = kind(**place, **options)
+    return copy
 
 
 def draft(

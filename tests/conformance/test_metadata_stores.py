@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from tests.metadata_stores import (
     DEAD,
     OWNER,
+    apart,
     artifact,
     complete,
     draft,
@@ -63,11 +64,6 @@ def store(request, tmp_path) -> BaseMetadataStore:
     if request.param == "sqlite":
         return SQLiteMetadataStore(name="local", uri=str(tmp_path / "metadata.db"))
     return server_store(request.getfixturevalue(f"{request.param}_database"))
-
-
-def other_process(store: BaseMetadataStore) -> BaseMetadataStore:
-    """The same store over connections of its own."""
-    return type(store).from_record(store.to_record()) if not store.literal_secrets() else store.updated({})
 
 
 # A run
@@ -687,7 +683,7 @@ def test_several_readers_settle_once(store):
     found: list[object] = []
 
     def work() -> None:
-        mine = other_process(store)
+        mine = apart(store)
         barrier.wait()
         try:
             record = mine.run(run.run_id)
@@ -784,7 +780,7 @@ def test_one_of_many_computes(store):
     barrier = threading.Barrier(8)
 
     def work(run: RunRegistration) -> None:
-        mine = other_process(store)
+        mine = apart(store)
         mine.count_runs()
         barrier.wait()
         try:
@@ -1124,7 +1120,7 @@ def test_one_of_many_gets_the_name(store):
     barrier = threading.Barrier(6)
 
     def work() -> None:
-        mine = other_process(store)
+        mine = apart(store)
         barrier.wait()
         try:
             results.append(register(mine, "the one", pipeline="new"))
@@ -1148,7 +1144,7 @@ def test_one_of_many_publishes(store):
     barrier = threading.Barrier(6)
 
     def work(number: int) -> None:
-        mine = other_process(store)
+        mine = apart(store)
         barrier.wait()
         try:
             claim = start(mine, step)

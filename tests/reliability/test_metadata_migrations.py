@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, MetaData, Text, create_engine, inspect
 
-from tests.metadata_stores import complete, finish, register, server_store
+from tests.metadata_stores import apart, complete, finish, register, server_store
 from zenml._version import __version__
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import StoreError
 from zenml.metadata_stores import BaseMetadataStore, SQLiteMetadataStore
-from zenml.metadata_stores.database import Database
 from zenml.metadata_stores.schema import CURRENT, Schema, version
 from zenml.metadata_stores.upgrade import Upgrade
 
@@ -36,7 +35,7 @@ def upgrade() -> None:
     with op.batch_alter_table("zenml_runs") as runs:
         runs.add_column(sa.Column("note", sa.Text()))
     op.execute("UPDATE zenml_runs SET note = 'from before'")
-"""
+"""  # noqa: S608 - nobody's input
 
 
 @pytest.fixture
@@ -63,15 +62,7 @@ def make_store(request, tmp_path):
 
 def with_schema(store: BaseMetadataStore, schema: Schema) -> BaseMetadataStore:
     """The store as code with another schema opens it."""
-    connect = store._connect
-
-    def connect_with_schema() -> Database:
-        database = connect()
-        database._schema = schema
-        return database
-
-    object.__setattr__(store, "_connect", connect_with_schema)
-    return store
+    return apart(store, schema=schema)
 
 
 def fill(store: BaseMetadataStore) -> None:
@@ -118,7 +109,7 @@ def test_an_earlier_store_is_upgraded_after_a_backup(make_store, next_schema, ca
         assert f"the tables 'backup_{PRESENT}_...' of the same database" in message
         with store._database.engine.connect() as connection:
             names = (
-                connection.exec_driver_sql(f"SELECT name FROM backup_{PRESENT}_zenml_runs").scalars().all()
+                connection.exec_driver_sql(f"SELECT name FROM backup_{PRESENT}_zenml_runs").scalars().all()  # noqa: S608
             )
         assert names == ["first"]
 
@@ -219,7 +210,7 @@ def test_a_store_whose_making_was_interrupted_is_completed(make_store):
     with store._database.engine.begin() as connection:
         CURRENT.metadata.tables["zenml_metrics"].drop(connection)
         connection.execute(version.delete())
-    again = make_store()
+    again = apart(make_store())
     again.log_metrics(next(iter(again.steps(again.runs()[0].id))).id, {"a": 1.0})
     assert versions(again) == [(CURRENT.revision, __version__)]
 

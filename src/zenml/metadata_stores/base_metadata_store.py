@@ -306,16 +306,25 @@ class BaseMetadataStore(StackComponent):
         """The attempts of runs that have ended which published nothing."""
 
     @abstractmethod
-    def unused_artifacts(self, run_ids: Collection[int], store: str) -> list[ArtifactRecord]:
-        """The artifacts in the artifact store with the root `store` that these runs made, no other run uses, and which are not removed."""
+    def unused_artifacts(
+        self, run_ids: Collection[int], store: str
+    ) -> Mapping[int, Sequence[ArtifactRecord]]:
+        """What is not removed of the artifacts that these runs made and no other run uses, in the artifact store with the root `store`.
+
+        By the id of the run; runs that have none are left out.
+        """
 
     @abstractmethod
     def set_aside(self, run_ids: Collection[int], store: str, moment: float) -> None:
         """Mark `unused_artifacts` as removed at `moment`: from then on, no run gets them for a cache key. Many short transactions."""
 
     @abstractmethod
-    def confirm_removal(self, run_ids: Collection[int], store: str, moment: float) -> list[ArtifactRecord]:
-        """Take that mark from those that another run uses all the same: one to which they were promised before. Gives the others."""
+    def confirm_removal(self, run_ids: Collection[int], store: str, moment: float) -> None:
+        """Take that mark from those that another run uses all the same: one to which they were promised before."""
+
+    @abstractmethod
+    def removed_artifacts(self, run_ids: Collection[int], store: str, moment: float) -> list[ArtifactRecord]:
+        """Those of these runs that have that mark."""
 
     @abstractmethod
     def bring_back(self, run_ids: Collection[int], store: str, moment: float) -> None:
@@ -339,4 +348,9 @@ class BaseMetadataStore(StackComponent):
 
     @abstractmethod
     def restore_runs(self, rows: Rows) -> None:
-        """Put back what `dump_runs` gave, under the same ids; runs that are there already are left out. Raises DuplicateRunNameError."""
+        """Put back what `dump_runs` gave, under the same ids; runs that are there already are left out.
+
+        Raises:
+            DuplicateRunNameError: another run has the name of one of them.
+            DoesNotExistException: they use results of runs that are no longer recorded.
+        """

@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
@@ -20,6 +21,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from zenml._version import __version__
 from zenml.exceptions import StoreError
+from zenml.io.mounts import network_file_system
 from zenml.metadata_stores import statements
 from zenml.metadata_stores.schema import CURRENT, LOCKS, Schema, version
 
@@ -105,13 +107,17 @@ class _Prepared:
         return self.sql, values if self._keys is None else tuple([values[key] for key in self._keys])
 
 
+# By dialect, and whether it returns the id. The statement is kept with it: its id must not become another one's.
+_prepared: dict[tuple[str, int, bool], tuple[_Prepared, Executable]] = {}
+
+
 class Database:
     """A store's database as one process sees it. Its methods may be called from any thread.
 
     Args:
         url: where it is, with credentials.
         what: the store, as messages name it; without the password.
-        connect_args: further arguments of the driver's connect function.
+        connect_args: further arguments of the driver's connect function, with their names.
         schema: what its tables shall be.
     """
 
@@ -122,15 +128,13 @@ class Database:
         url: str | URL,
         *,
         what: str,
-        connect_args: Mapping[str, Any] | None = None,
+        connect_args: Iterable[tuple[str, Any]] = (),
         schema: Schema = CURRENT,
     ) -> None:
         self.url = make_url(url)
         self.what = what
-        self.engine = self._make_engine(dict(connect_args or {}))
+        self.engine = self._make_engine(dict(connect_args))
         self._schema = schema
-        self._statements: dict[tuple[int, bool], tuple[_Prepared, Executable]] = {}
-        self._results_of: dict[int, Executable] = {}
         self._opening = threading.Lock()
         self._is_open = False
         self._driver: Any = self.engine.dialect.loaded_dbapi
@@ -152,22 +156,15 @@ class Database:
 
     def prepare(self, statement: Executable, *, returning: bool = False) -> _Prepared:
         """The statement, compiled once."""
-        key = (id(statement), returning)
+        key = (self.engine.dialect.name, id(statement), returning)
         try:
-            return self._statements[key][0]
+            return _prepared[key][0]
         except KeyError:
-            # The statement is kept with it: its id must not become another one's.
             returns = returning and self.engine.dialect.name == "postgresql"
             complete = statement.returning(statement.table.c.id) if returns else statement  # type: ignore[attr-defined]
             prepared = _Prepared(complete, self.engine.dialect, returns=returns)
-            self._statements[key] = (prepared, statement)
+            _prepared[key] = (prepared, statement)
             return prepared
-
-    def results_of(self, count: int) -> Executable:
-        """`statements.results_of(count)`, made once."""
-        if count not in self._results_of:
-            self._results_of[count] = statements.results_of(count)
-        return self._results_of[count]
 
     def lock(self, tx: Transaction, name: str) -> None:
         """Wait until no other transaction holds the lock of that name; it is held until this one ends."""
@@ -334,10 +331,19 @@ class Database:
 
 
 class SQLiteDatabase(Database):
-    """A database in a file. Writers of one process wait for each other here; those of others in SQLite."""
+    """A database in a file. Writers of one process wait for each other here; those of others in SQLite.
 
-    def __init__(self, path: Path, *, what: str, schema: Schema = CURRENT) -> None:
+    Args:
+        path: the file.
+        what: the store, as messages name it.
+        durable: whether a transaction shall outlive a loss of power, besides the end of the process.
+        schema: what its tables shall be.
+    """
+
+    def __init__(self, path: Path, *, what: str, durable: bool = False, schema: Schema = CURRENT) -> None:
         self._path = path
+        self._durable = durable
+        self._network: str | None = None
         self._file: tuple[int, int] | None = None
         self._writer = threading.Lock()
         super().__init__(URL.create("sqlite", database=str(path)), what=what, schema=schema)
@@ -359,9 +365,10 @@ class SQLiteDatabase(Database):
         event.listen(engine, "connect", self._configure)
         return engine
 
-    @staticmethod
-    def _configure(connection: DBAPIConnection, record: object) -> None:  # noqa: ARG004 - SQLAlchemy's signature
-        connection.execute("PRAGMA synchronous=NORMAL")
+    def _configure(self, connection: DBAPIConnection, record: object) -> None:
+        # Without a log that is written ahead, less could break the file.
+        full = self._durable or self._network
+        connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
 
     def _once(self, work: Callable[[Transaction], T], *, writing: bool) -> T:
@@ -424,14 +431,29 @@ class SQLiteDatabase(Database):
             raise StoreError(
                 f"{self.what} cannot be made: {error.strerror or error}: {str(error.filename)!r}. May you write there?"
             ) from error
+        self._network = network_file_system(self._path)
+        if self._network:
+            self._leave_wal()
         super()._open()
         self._file = self._identity()
+
+    def _leave_wal(self) -> None:
+        """A log that is written ahead needs memory that all of its users share: those of one machine only."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
+        _log.warning(
+            "%s lies on a network file system (%s). What is recorded there is kept, but SQLite relies on locks that not every such "
+            "file system has: let the processes of one machine at a time use it, or keep it on a local disk; for several machines, "
+            "use the flavor postgresql or mysql.",
+            self.what,
+            self._network,
+        )
 
     @contextmanager
     def _exclusive(self) -> Iterator[Connection]:
         with self.engine.connect() as connection:
             # Once in a file's life: the mode is a property of the file.
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.exec_driver_sql(f"PRAGMA journal_mode={'DELETE' if self._network else 'WAL'}")
             # A revision may replace a table that others refer to.
             connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
             try:
@@ -447,6 +469,12 @@ class SQLiteDatabase(Database):
         with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(path)) as target:
             source.backup(target)
         return f"the file {str(path)!r}"
+
+
+@lru_cache(maxsize=4)
+def shared(pid: int, kind: Callable[..., Database], **place: Any) -> Database:  # noqa: ARG001 - connections do not survive a fork
+    """The database at that place in the process `pid`: the last few are kept open, for a run is often followed by another."""
+    return kind(**place)
 
 
 def _dispose(engine: Engine, pid: int) -> None:

@@ -11,6 +11,8 @@ from zenml.metadata_stores.sql_metadata_store import SQLMetadataStore
 from zenml.stack.component import Public
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zenml.metadata_stores.database import Database
 
 
@@ -48,7 +50,7 @@ class MySQLMetadataStore(SQLMetadataStore):
         others = {name: value for name, value in fields.items() if name != "secret"}
         return {**others, "username": f"{{{{{secret}.user}}}}", "password": f"{{{{{secret}.password}}}}"}
 
-    def _connect(self) -> Database:
+    def _place(self) -> tuple[Callable[..., Database], dict[str, Any]]:
         try:
             import pymysql  # noqa: F401 - optional
         except ImportError as error:
@@ -64,8 +66,8 @@ class MySQLMetadataStore(SQLMetadataStore):
         encryption: dict[str, Any] = {name: path for name, path in files.items() if path}
         if self.ssl_verify_server_cert:
             encryption |= {"ssl_verify_cert": True, "ssl_verify_identity": True}
-        return Database(
-            URL.create(
+        return Database, {
+            "url": URL.create(
                 "mysql+pymysql",
                 username=self.username,
                 password=self.password.get_secret_value() if self.password else None,
@@ -73,6 +75,6 @@ class MySQLMetadataStore(SQLMetadataStore):
                 port=self.port,
                 database=self.database,
             ),
-            what=f"The metadata store '{self.name}' in the database '{self.database}' at {self.host}:{self.port}",
-            connect_args={"connect_timeout": 10, "charset": "utf8mb4", **encryption},
-        )
+            "what": f"The metadata store '{self.name}' in the database '{self.database}' at {self.host}:{self.port}",
+            "connect_args": (("connect_timeout", 10), ("charset", "utf8mb4"), *encryption.items()),
+        }

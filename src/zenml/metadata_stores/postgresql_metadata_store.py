@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
@@ -10,6 +10,8 @@ from zenml.exceptions import MissingPackageError
 from zenml.metadata_stores.sql_metadata_store import SQLMetadataStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zenml.metadata_stores.database import Database
 
 
@@ -31,7 +33,7 @@ class PostgreSQLMetadataStore(SQLMetadataStore):
     sslkey: str | None = None
     """Path of the key of the client's certificate."""
 
-    def _connect(self) -> Database:
+    def _place(self) -> tuple[Callable[..., Database], dict[str, Any]]:
         try:
             import psycopg  # noqa: F401 - optional
         except ImportError as error:
@@ -44,8 +46,8 @@ class PostgreSQLMetadataStore(SQLMetadataStore):
         from zenml.metadata_stores.database import Database
 
         certificates = {"sslrootcert": self.sslrootcert, "sslcert": self.sslcert, "sslkey": self.sslkey}
-        return Database(
-            URL.create(
+        return Database, {
+            "url": URL.create(
                 "postgresql+psycopg",
                 username=self.username,
                 password=self.password.get_secret_value() if self.password else None,
@@ -53,11 +55,11 @@ class PostgreSQLMetadataStore(SQLMetadataStore):
                 port=self.port,
                 database=self.database,
             ),
-            what=f"The metadata store '{self.name}' in the database '{self.database}' at {self.host}:{self.port}",
-            connect_args={
-                "connect_timeout": 10,
-                "application_name": "zenml",
-                "sslmode": self.sslmode,
-                **{name: path for name, path in certificates.items() if path},
-            },
-        )
+            "what": f"The metadata store '{self.name}' in the database '{self.database}' at {self.host}:{self.port}",
+            "connect_args": (
+                ("connect_timeout", 10),
+                ("application_name", "zenml"),
+                ("sslmode", self.sslmode),
+                *((name, path) for name, path in certificates.items() if path),
+            ),
+        }

@@ -65,8 +65,8 @@ class SQLMetadataStore(SQLHousekeeping):
     _databases: dict[int, Database] = PrivateAttr(default_factory=dict)
 
     @abstractmethod
-    def _connect(self) -> Database:
-        """The database, not yet connected to."""
+    def _place(self) -> tuple[Callable[..., Database], dict[str, Any]]:
+        """The class of the database, and its arguments, which are hashable: components of one place share one database."""
 
     @property
     def _database(self) -> Database:
@@ -74,7 +74,10 @@ class SQLMetadataStore(SQLHousekeeping):
         try:
             return self._databases[pid]
         except KeyError:
-            return self._databases.setdefault(pid, self._connect())
+            from zenml.metadata_stores.database import shared
+
+            kind, place = self._place()
+            return self._databases.setdefault(pid, shared(pid, kind, **place))
 
     # Writing.
 
@@ -482,7 +485,7 @@ class SQLMetadataStore(SQLHousekeeping):
             found: dict[str, int] = {}
             for keys in _batches(list(dict.fromkeys(digests))):
                 values = {f"key_{i}": key for i, key in enumerate(keys)}
-                rows = tx.rows(database.results_of(len(keys)), {**values, "store": store})
+                rows = tx.rows(database.sql.results_of(len(keys)), {**values, "store": store})
                 found.update((key, id) for key, id in rows if id is not None)
             return self._results(tx, found, store)
 

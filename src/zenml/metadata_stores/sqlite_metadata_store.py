@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
 from zenml.metadata_stores.sql_metadata_store import SQLMetadataStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zenml.metadata_stores.database import Database
 
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters at least: "C:/" is a drive
@@ -23,6 +25,8 @@ class SQLiteMetadataStore(SQLMetadataStore):
 
     uri: str
     """Path of the file."""
+    durability: Literal["normal", "full"] = "normal"
+    """What is recorded outlives the end of the process, however it ends ("normal"), and also a loss of power ("full")."""
 
     @field_validator("uri")
     @classmethod
@@ -41,9 +45,11 @@ class SQLiteMetadataStore(SQLMetadataStore):
         """The folder that holds the file."""
         return str(Path(self.uri).parent)
 
-    def _connect(self) -> Database:
+    def _place(self) -> tuple[Callable[..., Database], dict[str, Any]]:
         from zenml.metadata_stores.database import SQLiteDatabase
 
-        return SQLiteDatabase(
-            Path(self.uri), what=f"The metadata store '{self.name}' in the file {self.uri!r}"
-        )
+        return SQLiteDatabase, {
+            "path": Path(self.uri),
+            "what": f"The metadata store '{self.name}' in the file {self.uri!r}",
+            "durable": self.durability == "full",
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -95,7 +96,8 @@ crash_open_attempts = (
     update(attempts)
     .where(
         attempts.c.status == "running",
-        attempts.c.step_run_id.in_(select(step_runs.c.id).where(_of_this_run, _open_step)),
+        # Of steps that have ended, too: one that could not record its end may have been skipped by its run.
+        attempts.c.step_run_id.in_(select(step_runs.c.id).where(_of_this_run)),
     )
     .values(status="crashed", ended=_b("now"))
 )
@@ -259,6 +261,7 @@ endings = select(step_runs.c.id, step_runs.c.ended).where(step_runs.c.id.in_(_b(
 forget_result = update(step_runs).where(_this_step).values(result_key=null())
 
 
+@cache
 def results_of(count: int) -> Select[Any]:
     """The step run whose result is the latest one for each of the keys key_0, key_1 ... that lies in the artifact store `store`."""
     keys = union_all(

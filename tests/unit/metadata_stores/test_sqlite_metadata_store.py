@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.metadata_stores import artifact, complete, finish, register, start
+from tests.metadata_stores import apart, artifact, complete, finish, register, start
 from zenml.enums import ExecutionStatus, Reach
 from zenml.exceptions import ConfigurationError, StoreError
 from zenml.metadata_stores import SQLiteMetadataStore
@@ -184,7 +184,7 @@ def test_a_killed_writer_leaves_all_or_nothing(tmp_path):
     register(sqlite(path), "before")
     code = """
         import os, signal, sys
-        from tests.metadata_stores import artifact, complete, register, start
+        from tests.metadata_stores import apart, artifact, complete, register, start
         from zenml.metadata_stores import SQLiteMetadataStore
         store = SQLiteMetadataStore(name="local", uri=sys.argv[1])
         run = register(store, "killed", steps=["a", "b"])
@@ -319,7 +319,7 @@ def test_a_file_without_rights_to_write(open_folder):
     path.chmod(0o444)
     open_folder.chmod(0o555)
     with as_nobody(), pytest.raises(StoreError, match=r"cannot be used: .*\. May you write in the folder"):
-        register(sqlite(path), "second")
+        register(apart(sqlite(path)), "second")
 
 
 def test_a_full_disk(tmp_path):
