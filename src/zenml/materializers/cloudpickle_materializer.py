@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from typing import Any, ClassVar
 
@@ -23,15 +24,13 @@ class CloudpickleMaterializer(BaseMaterializer):
 
     def handle_input(self, data_type: type[Any]) -> Any:
         """Read the value."""
-        import cloudpickle  # type: ignore[import-untyped]
-
         super().handle_input(data_type)
         with fileio.open(f"{self.artifact.uri}/{_NAME}", "rb") as file:
-            return cloudpickle.load(file)
+            return pickle.load(file)  # noqa: S301  the files are verified to be those that a step wrote
 
     def handle_return(self, data: Any) -> None:
         """Write the value."""
-        import cloudpickle
+        from zenml.materializers.pickling import Pickler  # loads cloudpickle, which few values need
 
         kind = f"{type(data).__module__}.{type(data).__qualname__}"
         warnings.warn(
@@ -44,8 +43,7 @@ class CloudpickleMaterializer(BaseMaterializer):
         )
         with fileio.open(f"{self.artifact.uri}/{_NAME}", "wb") as file:
             try:
-                # A fixed protocol: equal values, equal bytes, whatever the Python that writes them.
-                cloudpickle.dump(data, file, protocol=5)
+                Pickler(file).dump(data)
             except Exception as error:
                 raise MaterializerInterfaceError(
                     f"A value of type {kind} cannot be stored: it cannot be pickled ({error}), and no materializer is known for it. "

@@ -82,6 +82,11 @@ class BaseOrchestrator(StackComponent):
         """What the steps have in common with each other and the caller: every component of the stack must reach that far."""
         return Reach.PROCESS
 
+    @property
+    def takes_schedules(self) -> bool:
+        """Whether pipelines can be registered to be run by a schedule: `zenml schedule run` then starts each run as a person would."""
+        return True
+
     def check_deployment(self, deployment: Deployment) -> None:
         """See that every step of the deployment can be executed here, before anything is recorded.
 

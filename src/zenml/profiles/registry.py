@@ -16,6 +16,7 @@ from zenml.exceptions import (
     StackComponentExistsError,
     StackExistsError,
     StackValidationError,
+    ZenMLBaseException,
 )
 from zenml.model.names import check_name
 from zenml.model.records import ComponentRecord, FlavorRecord, StackRecord, component_key
@@ -536,7 +537,20 @@ def _owner(type_: StackComponentType, flavor: str) -> str | None:
 
 
 def _same(one: ComponentRecord, other: ComponentRecord) -> bool:
-    return (one.flavor, dict(one.configuration)) == (other.flavor, dict(other.configuration))
+    if (one.flavor, dict(one.configuration)) == (other.flavor, dict(other.configuration)):
+        return True
+    return one.flavor == other.flavor and _complete(one) == _complete(other)
+
+
+def _complete(component: ComponentRecord) -> dict[str, Any]:
+    """The configuration with the defaults of fields that the flavor has come to have since; of a built-in flavor only."""
+    from zenml.stack.flavors import find_flavor, load_flavor  # imports the flavor: only where records differ
+
+    try:
+        class_ = load_flavor(find_flavor(component.type, component.flavor))
+        return class_.from_record(component).configuration()
+    except ZenMLBaseException:
+        return dict(component.configuration)
 
 
 def _alike(one: ScheduleRecord, other: ScheduleRecord) -> bool:

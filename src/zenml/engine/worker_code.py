@@ -1,0 +1,190 @@
+"""What a worker process needs of this one to execute the steps of a run: their code, wherever it is defined."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import pickle
+import sys
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from zenml.exceptions import StepInterfaceError, sentence
+from zenml.materializers.pickling import Pickler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Self
+
+    from zenml.model.deployment import Deployment
+    from zenml.steps import BaseStep
+
+
+@dataclass(frozen=True)
+class Program:
+    """The main module, as far as it has come: a worker executes it again up to the statement that is being executed here.
+
+    So whatever stands above the run is there, as it is here, and nothing runs twice that stands behind it, or under
+    `if __name__ == "__main__":`. `line` is where that statement is; None where the whole file is executed.
+    """
+
+    module: str
+    file: str
+    source: str
+    package: str | None
+    imported_as: str | None
+    line: int | None
+
+    @classmethod
+    def present(cls) -> Self | None:
+        """That of this process; None where the main module is no file: a notebook, a console, a program from a pipe."""
+        main = sys.modules["__main__"]
+        path = Path(getattr(main, "__file__", None) or "")
+        try:
+            source = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+        spec: ModuleSpec | None = getattr(main, "__spec__", None)
+        return cls(
+            main.__name__,
+            str(path.resolve()),
+            source,
+            getattr(main, "__package__", None),
+            spec.name if spec else None,
+            _present_line(main),
+        )
+
+    def statements(self) -> ast.Module:
+        """Those that a worker executes."""
+        tree = ast.parse(self.source, self.file)
+        if self.line is not None:
+            tree.body = [node for node in tree.body if (node.end_lineno or 0) < self.line]
+        return tree
+
+    def names(self) -> frozenset[str]:
+        """What they may define."""
+        return frozenset(
+            node.id if isinstance(node, ast.Name) else node.name
+            for node in ast.walk(self.statements())
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+            or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+        )
+
+    def execute(self, main: ModuleType) -> Exception | None:
+        """Make `main` that module; gives the error that ended it, if any: what stands above may be all that is needed."""
+        main.__file__, main.__package__ = self.file, self.package
+        main.__spec__ = ModuleSpec(self.imported_as, None, origin=self.file) if self.imported_as else None
+        sys.modules[self.module] = main
+        try:
+            exec(compile(self.statements(), self.file, "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a program raises
+            return error if isinstance(error, Exception) else RuntimeError("it called exit()")
+        return None
+
+
+@dataclass(frozen=True)
+class Code:
+    """A run's deployment and steps, on their way to another process. `content` is a pickle; `program` is there if that needs it."""
+
+    path: tuple[str, ...]
+    arguments: tuple[str, ...]
+    program: Program | None
+    content: bytes
+
+    @classmethod
+    def of(cls, deployment: Deployment, steps: Mapping[str, BaseStep]) -> Self:
+        """That of these steps.
+
+        Raises:
+            StepInterfaceError: one refers to something that no other process can have: an open connection, a lock.
+        """
+        program = Program.present()
+        buffer = io.BytesIO()
+        pickler = _Pickler(buffer, program.names() if program else frozenset())
+        try:
+            pickler.dump((deployment, dict(steps), pickler.definitions()))
+        except Exception as error:
+            name = next((name for name, step in steps.items() if not pickler.takes(step)), None)
+            which = "the run" if name is None else f"the step '{name}'"
+            raise StepInterfaceError(
+                f"{which[0].upper()}{which[1:]} cannot be executed in a worker process: its code or its parameters cannot be sent there: "
+                f"{sentence(error)} Make such objects inside of the step, or define the step at the top of a file."
+            ) from error
+        return cls(
+            tuple(sys.path), tuple(sys.argv), program if pickler.needs_program else None, buffer.getvalue()
+        )
+
+    def load(self) -> tuple[Deployment, dict[str, BaseStep]]:
+        """The deployment and the steps, with this process made like the one that they come from.
+
+        Raises:
+            StepInterfaceError: the code cannot be imported here.
+        """
+        sys.path[:], sys.argv[:] = self.path, self.arguments
+        # What is imported below may run a pipeline without `if __name__ == "__main__"`: it must not, again and again.
+        os.environ["ZENML_PREVENT_PIPELINE_EXECUTION"] = "true"
+        main = sys.modules["__main__"] = ModuleType(self.program.module if self.program else "__main__")
+        ended = self.program.execute(main) if self.program else None
+        try:
+            deployment, steps, definitions = pickle.loads(self.content)  # noqa: S301  from the process that started this one
+        except Exception as error:  # noqa: BLE001  whatever a module of the user's raises
+            reason = (
+                f"{self.program.file} ended with {ended!r}" if self.program and ended else sentence(error)
+            )
+            raise StepInterfaceError(
+                f"The steps cannot be imported in a worker process: {sentence(reason)} Put what runs the pipeline, and what shall not run "
+                "again in each worker, below `if __name__ == '__main__':`, behind all definitions."
+            ) from (ended or error)
+        for name, value in definitions.items():
+            setattr(main, name, value)
+        return deployment, steps
+
+
+class _Pickler(Pickler):
+    def __init__(self, file: io.BytesIO, names: frozenset[str]) -> None:
+        super().__init__(file)
+        self._names = names
+        self.needs_program = False
+
+    def is_of_main(self, definition: Any) -> bool:
+        """Whether a worker has it when it has executed the program."""
+        found = super().is_of_main(definition) and definition.__qualname__.partition(".")[0] in self._names
+        self.needs_program = self.needs_program or found
+        return found
+
+    def definitions(self) -> dict[str, Any]:
+        """The classes of the main module that a worker does not get by executing the program: values may be of them."""
+        main = sys.modules["__main__"]
+        found = {
+            name: value
+            for name, value in vars(main).items()
+            if isinstance(value, type) and value.__module__ == main.__name__ and name not in self._names
+        }
+        return {name: value for name, value in found.items() if self.takes(value)}
+
+    def takes(self, value: Any) -> bool:
+        """Whether it can be sent."""
+        try:
+            _Pickler(io.BytesIO(), self._names).dump(value)
+        except Exception:  # noqa: BLE001  whatever an object of the user's raises
+            return False
+        return True
+
+
+def _present_line(main: ModuleType) -> int | None:
+    """The line of the main module's own code that is being executed, in whatever thread."""
+    for top in sys._current_frames().values():  # noqa: SLF001  documented, in spite of its name
+        frame: FrameType | None = top
+        while frame is not None:
+            code = frame.f_code
+            if (code.co_name, code.co_filename) == ("<module>", main.__file__) and frame.f_globals is vars(
+                main
+            ):
+                return frame.f_lineno
+            frame = frame.f_back
+    return None

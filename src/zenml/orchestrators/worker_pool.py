@@ -1,0 +1,314 @@
+"""Processes of this machine that execute attempts of steps, as the parent sees them. What they do is `zenml.engine.worker`."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import TYPE_CHECKING, NamedTuple
+
+from zenml.enums import ExecutionStatus
+from zenml.exceptions import RunError, StepCrashedError
+from zenml.model.runs import ErrorRecord, StepOutcome
+
+if TYPE_CHECKING:
+    from zenml.model.runs import StepTask
+    from zenml.orchestrators.base_orchestrator import StepRunner
+
+_PATIENCE = 1.0
+"""Seconds between two looks at whether a process lives, where the system cannot tell that by itself."""
+
+# Imports are looked for where this process looks for them, from the first one on.
+_WORKER = "import sys; sys.path[:] = sys.argv[3:]; from zenml.engine.worker import main; main()"
+
+# Ends the process groups of workers when this process has died, however it died: they may have children of their own, and be in the
+# middle of a step. A line names a group, a second one takes it back.
+_GUARD = """
+import os, sys
+groups = set()
+for line in sys.stdin:
+    groups ^= {int(line)}
+for group in groups:
+    try:
+        os.killpg(group, 9)
+    except OSError:
+        pass
+"""
+
+
+class Report(NamedTuple):
+    """What a worker says of an attempt.
+
+    `exception` is the pickled exception of a step that failed, where it can be had so, and `error` its record. Without an outcome,
+    the worker raises it: whatever is to end the run.
+    """
+
+    outcome: StepOutcome | None
+    error: ErrorRecord | None = None
+    exception: bytes | None = None
+
+
+class WorkerTraceback(Exception):
+    """The traceback of an exception that was raised in a worker process: its cause here."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+class WorkerPool:
+    """Starts processes when they are needed, at most `size`, and uses them again.
+
+    Each is a session of its own, so that a key pressed in the terminal reaches this process only, and ends together with the processes
+    that its steps have started. One that an attempt was ended in is not used again.
+    """
+
+    def __init__(self, run_step: StepRunner, size: int, grace: float) -> None:
+        self._run_step = run_step
+        self._size = size
+        self._grace = grace
+        self._content = b""
+        self._guard: subprocess.Popen[str] | None = None
+        self._workers: list[_Worker] = []
+
+    @property
+    def busy(self) -> int:
+        """How many attempts are under way."""
+        return sum(worker.task is not None for worker in self._workers)
+
+    def submit(self, task: StepTask, devices: tuple[str, ...] = ()) -> None:
+        """Have an attempt executed, by a process that sees these devices only, if any are named."""
+        for worker in [worker for worker in self._workers if worker.has_died()]:
+            self._end(worker)
+        idle = [worker for worker in self._workers if worker.task is None]
+        fitting = [worker for worker in idle if worker.devices == devices]
+        if not fitting and len(self._workers) >= self._size:
+            self._end(idle[0])  # libraries keep the devices that they have found first
+        (fitting[0] if fitting else self._start(devices)).submit(task)
+
+    def cancel(self, task: StepTask) -> None:
+        """Have the code of an attempt ended by an exception, or, when the grace is over, its process."""
+        for worker in self._workers:
+            if worker.task is not None and worker.task.step_run_id == task.step_run_id:
+                worker.stop(self._grace)
+
+    def wait(self, timeout: float | None = None) -> list[StepOutcome]:
+        """The attempts that have ended: at least one, unless `timeout` runs out or none is under way."""
+        limit = float("inf") if timeout is None else time.monotonic() + timeout
+        ended: list[StepOutcome] = []
+        while not ended and self.busy:
+            busy = [worker for worker in self._workers if worker.task is not None]
+            due = min([limit, *(worker.patience() for worker in busy)])
+            signs = [sign for worker in busy for sign in worker.signs]
+            ready = wait(signs, None if due == float("inf") else max(0.0, due - time.monotonic()))
+            for worker in busy:
+                if worker.has_ended(ready):
+                    ended.append(self._outcome(worker))
+                elif worker.deadline <= time.monotonic():
+                    worker.kill()
+            if time.monotonic() >= limit:
+                break
+        return ended
+
+    def close(self) -> None:
+        """End every process: those that execute a step as `cancel` does, the others when they have cleaned up behind themselves."""
+        limit = time.monotonic() + self._grace
+        for worker in self._workers:
+            worker.dismiss(self._grace)
+        for worker in list(self._workers):
+            worker.join(limit - time.monotonic())
+            self._end(worker)
+        if self._guard is not None and self._guard.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._guard.stdin.close()
+            self._guard.wait()
+
+    def _start(self, devices: tuple[str, ...]) -> _Worker:
+        if self._guard is None:
+            self._content = pickle.dumps(self._run_step)
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _GUARD],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                text=True,
+            )
+        worker = _Worker(self._content, devices)
+        self._workers.append(worker)
+        self._tell_guard(worker)
+        return worker
+
+    def _end(self, worker: _Worker) -> None:
+        worker.kill()
+        worker.free()
+        self._workers.remove(worker)
+        self._tell_guard(worker)
+
+    def _tell_guard(self, worker: _Worker) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            with suppress(BrokenPipeError):  # whoever ended it; the workers go on
+                self._guard.stdin.write(f"{worker.process.pid}\n")
+                self._guard.stdin.flush()
+
+    def _outcome(self, worker: _Worker) -> StepOutcome:
+        """How the attempt of that worker ended. Raises what its process raised, where that ends the run."""
+        task, was_stopped = worker.task, worker.was_stopped
+        assert task is not None  # noqa: S101  asked by the caller
+        report = worker.report()
+        worker.task = None
+        if report is None or was_stopped:
+            self._end(worker)
+        if report is None and was_stopped:
+            return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
+        if report is None:
+            error = StepCrashedError(
+                f"The process of the step '{task.label}' {_death(worker.process.returncode)}"
+            )
+            record = ErrorRecord("zenml.exceptions.StepCrashedError", error.message)
+            return StepOutcome(
+                task, ExecutionStatus.CRASHED, error=record, exception=error, is_recorded=False
+            )
+        if report.outcome is None:
+            raise _restored(report)
+        exception = None if report.error is None else _restored(report)
+        return replace(report.outcome, task=task, exception=exception)
+
+
+class _Worker:
+    """One process. It is at work as long as `task` is set."""
+
+    def __init__(self, content: bytes, devices: tuple[str, ...]) -> None:
+        self.task: StepTask | None = None
+        self.devices = devices
+        self.deadline = float("inf")
+        self.connection, other = Pipe()
+        environment = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
+        with other:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
+                    *("-c", _WORKER, str(other.fileno()), str(os.getpid()), *sys.path),
+                ],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
+                pass_fds=[other.fileno()],
+                start_new_session=True,
+            )
+        self._pidfd = _pidfd(self.process.pid)
+        with suppress(ConnectionError):  # it has died already; that is seen when its outcome is waited for
+            self.connection.send_bytes(content)
+
+    @property
+    def signs(self) -> list[Connection | int]:
+        """What becomes readable when there is something to be seen."""
+        return [self.connection] if self._pidfd is None else [self.connection, self._pidfd]
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the attempt was cancelled."""
+        return self.deadline < float("inf")
+
+    def patience(self) -> float:
+        """When to look after it, at the latest."""
+        return self.deadline if self._pidfd is not None else min(self.deadline, time.monotonic() + _PATIENCE)
+
+    def submit(self, task: StepTask) -> None:
+        """Hand an attempt over."""
+        self.task = task
+        with suppress(ConnectionError):
+            self.connection.send(task)
+
+    def has_died(self) -> bool:
+        """Whether its process has, without anything to do."""
+        return self.task is None and self.process.poll() is not None
+
+    def has_ended(self, ready: Sequence[object]) -> bool:
+        """Whether its attempt has, or the whole process, which children that hold the connection may hide."""
+        if self._pidfd is None:
+            return self.connection in ready or self.process.poll() is not None
+        return self.connection in ready or self._pidfd in ready
+
+    def report(self) -> Report | None:
+        """What it has said; None if it has died."""
+        try:
+            if self.connection.poll():
+                report: Report = self.connection.recv()
+                return report
+        except (EOFError, ConnectionError):
+            pass
+        return None
+
+    def stop(self, grace: float) -> None:
+        """Ask for the end of the attempt; the process is killed when the grace, in seconds, is over."""
+        if not self.was_stopped:
+            self.deadline = time.monotonic() + grace
+            with suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGTERM)
+
+    def dismiss(self, grace: float) -> None:
+        """Ask for the end of the process, when what it does is stopped."""
+        if self.task is not None:
+            self.stop(grace)
+        self.connection.close()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the end of the process."""
+        if self._pidfd is not None:
+            wait([self._pidfd], max(0.0, timeout))
+        else:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(max(0.0, timeout))
+
+    def kill(self) -> None:
+        """End the process and those that it has started, at once."""
+        with suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def free(self) -> None:
+        """Let go of what is held for a process that was killed."""
+        self.process.wait()
+        self.connection.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # Linux 5.3
+        return None
+
+
+def _death(code: int) -> str:
+    if code >= 0:
+        return f"ended itself with the exit code {code}, instead of returning or raising an exception."
+    try:
+        name = f"{signal.Signals(-code).name} ({signal.strsignal(-code)})"
+    except ValueError:
+        name = f"signal {-code}"
+    if -code == signal.SIGKILL:
+        return (
+            f"was ended by {name}: memory may have run out. Let fewer steps run at once, or say with "
+            "`resources=Resources(memory=...)` how much each needs."
+        )
+    return f"was ended by {name}."
+
+
+def _restored(report: Report) -> BaseException:
+    assert report.error is not None  # noqa: S101  it comes with every exception
+    record = report.error
+    try:
+        error: BaseException = pickle.loads(report.exception or b"")  # noqa: S301  from a process that this one started
+    except Exception:  # noqa: BLE001  whatever a class of the user's raises
+        error = RunError(f"{record.type}: {record.message}")
+    if record.traceback:
+        error.__cause__ = WorkerTraceback(record.traceback)
+    return error
