@@ -8,7 +8,7 @@ import click
 
 from zenml.cli.groups import LazyGroup, entry
 from zenml.cli.session import active_stack, find_run
-from zenml.cli.tables import Table, amount, moment
+from zenml.cli.tables import Table, amount, counted, moment
 from zenml.cli.terminal import Terminal, output_option, pass_terminal
 from zenml.exceptions import DoesNotExistException, nearest
 
@@ -162,14 +162,18 @@ def verify(
             for fault in document["faults"]
         ],
     )
-    terminal.show(documents, table if wrong else None, f"{len(documents)} artifacts are what was written.")
+    terminal.show(
+        documents,
+        table if wrong else None,
+        f"Verified {counted(len(documents), 'artifact')}: all files are what was written.",
+    )
     if wrong:
-        terminal.warn(f"Of {len(documents)} artifacts, {len(wrong)} cannot be read as they were written.")
+        terminal.warn(f"Of {counted(len(documents), 'artifact')}, {len(wrong)} cannot be read as written.")
     if removed:
-        terminal.warn(f"{removed} are left out: they were removed by `zenml prune`.")
+        terminal.warn(f"Left out: {counted(removed, 'artifact')} removed by `zenml prune`.")
     if elsewhere:
         terminal.warn(
-            f"{elsewhere} are left out: they lie in another artifact store than that of the active stack."
+            f"Left out: {counted(elsewhere, 'artifact')} in other artifact stores than that of the active stack."
         )
     ctx.exit(1 if wrong else 0)
 

@@ -34,6 +34,9 @@ _ENTRIES = {
     "artifact": entry(
         "Management Tools", "zenml.cli.artifact:artifact", "See, verify and copy the values that steps gave."
     ),
+    "prune": entry(
+        "Management Tools", "zenml.cli.prune:prune", "Remove values that need not be kept, by way of a trash."
+    ),
     "schedule": entry(
         "Management Tools", "zenml.cli.schedule:schedule", "Run pipelines at their times, and see which."
     ),

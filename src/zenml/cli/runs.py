@@ -24,6 +24,7 @@ _ENTRIES = {
     "resume": entry("Commands", "zenml.cli.rerun:resume", "Go on with a run that did not end well."),
     "replay": entry("Commands", "zenml.cli.rerun:replay", "Run a past run again, with changes."),
     "diff": entry("Commands", "zenml.cli.diff:diff", "Show what two runs differ in."),
+    "delete": entry("Commands", "zenml.cli.deletion:delete", "Delete runs that have ended."),
     "graph": entry("Commands", "zenml.cli.graph:graph", "Draw the steps and artifacts of a run."),
 }
 

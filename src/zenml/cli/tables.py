@@ -27,6 +27,11 @@ def amount(size: int) -> str:
     return f"{size} B" if unit == "B" else f"{shown:.1f} {unit}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 run", "2 runs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows under headings. Cells are cut, never folded; None is blank.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import DuplicateRunNameError, InUseError
+from zenml.exceptions import DoesNotExistException, DuplicateRunNameError, InUseError
 from zenml.metadata_stores.base_metadata_store import BaseMetadataStore
 from zenml.metadata_stores.rows import (
     artifact_columns,
@@ -34,6 +34,7 @@ _ALL = 2**62  # as a limit
 _RUNS_AT_ONCE = 100  # in one transaction: others wait for its end
 _NO_ERROR = {"error_type": None, "error_message": None, "error_traceback": None}
 _PART = 1 << 20  # characters
+_ID = 9  # where an artifact's id stands in its row
 
 
 class SQLHousekeeping(BaseMetadataStore):
@@ -141,17 +142,24 @@ class SQLHousekeeping(BaseMetadataStore):
 
     # Removing the files of artifacts.
 
-    def unused_artifacts(self, run_ids: Collection[int], store: str) -> list[ArtifactRecord]:
+    def unused_artifacts(
+        self, run_ids: Collection[int], store: str
+    ) -> Mapping[int, Sequence[ArtifactRecord]]:
         """The artifacts that only these runs use."""
-        unused: list[ArtifactRecord] = []
+        unused: dict[int, list[ArtifactRecord]] = {}
         sql, let_go = self._statements, set(run_ids)
         for batch in _batches(run_ids):
 
-            def work(tx: Transaction, batch: Sequence[int] = batch) -> list[ArtifactRecord]:
-                present = tx.rows(sql.present, {"runs": batch, "store": store})
-                return _sorted_out(present, _used(tx, sql, batch, let_go))[0]
+            def work(tx: Transaction, batch: Sequence[int] = batch) -> Sequence[Row]:
+                used = _used(tx, sql, batch, let_go)
+                return [
+                    row
+                    for row in tx.rows(sql.present, {"runs": batch, "store": store})
+                    if row[_ID] not in used
+                ]
 
-            unused += self._read(work, [])
+            for row in self._read(work, _NO_ROWS):
+                unused.setdefault(row[sql.ARTIFACT_COLUMNS], []).append(artifact_of(row))
         return unused
 
     def set_aside(self, run_ids: Collection[int], store: str, moment: float) -> None:
@@ -161,27 +169,34 @@ class SQLHousekeeping(BaseMetadataStore):
         for batch in _batches(run_ids):
 
             def work(tx: Transaction, batch: Sequence[int] = batch) -> None:
-                present = tx.rows(sql.present, {"runs": batch, "store": store})
-                unused, _ = _sorted_out(present, _used(tx, sql, batch, let_go))
-                tx.run_many(sql.remove, [{"artifact_id": a.id, "moment": moment} for a in unused])
+                used = _used(tx, sql, batch, let_go)
+                ids = [row[_ID] for row in tx.rows(sql.present, {"runs": batch, "store": store})]
+                tx.run_many(
+                    sql.remove, [{"artifact_id": id, "moment": moment} for id in ids if id not in used]
+                )
 
             self._database.write(work)
 
-    def confirm_removal(self, run_ids: Collection[int], store: str, moment: float) -> list[ArtifactRecord]:
-        """Take back the mark of those that are used all the same; gives the others."""
-        sql = self._statements
-        let_go = set(run_ids)
-        confirmed: list[ArtifactRecord] = []
+    def confirm_removal(self, run_ids: Collection[int], store: str, moment: float) -> None:
+        """Take back the mark of those that are used all the same."""
+        sql, let_go = self._statements, set(run_ids)
         for batch in _batches(run_ids):
 
-            def work(tx: Transaction, batch: Sequence[int] = batch) -> list[ArtifactRecord]:
+            def work(tx: Transaction, batch: Sequence[int] = batch) -> None:
+                used = _used(tx, sql, batch, let_go)
                 marked = tx.rows(sql.set_aside, {"runs": batch, "store": store, "moment": moment})
-                unused, used = _sorted_out(marked, _used(tx, sql, batch, let_go))
-                tx.run_many(sql.bring_back, [{"artifact_id": a.id} for a in used])
-                return unused
+                tx.run_many(sql.bring_back, [{"artifact_id": row[_ID]} for row in marked if row[_ID] in used])
 
-            confirmed += self._database.write(work)
-        return confirmed
+            self._database.write(work)
+
+    def removed_artifacts(self, run_ids: Collection[int], store: str, moment: float) -> list[ArtifactRecord]:
+        """The artifacts of these runs that were marked at that moment."""
+        sql = self._statements
+        return [
+            artifact_of(row)
+            for batch in _batches(run_ids)
+            for row in self._found(sql.set_aside, runs=batch, store=store, moment=moment)
+        ]
 
     def bring_back(self, run_ids: Collection[int], store: str, moment: float) -> None:
         """The artifacts of these runs that were marked at that moment are there again."""
@@ -190,7 +205,7 @@ class SQLHousekeeping(BaseMetadataStore):
 
             def work(tx: Transaction, batch: Sequence[int] = batch) -> None:
                 rows = tx.rows(sql.set_aside, {"runs": batch, "store": store, "moment": moment})
-                tx.run_many(sql.bring_back, [{"artifact_id": artifact_of(row).id} for row in rows])
+                tx.run_many(sql.bring_back, [{"artifact_id": row[_ID]} for row in rows])
 
             self._database.write(work)
 
@@ -260,6 +275,7 @@ class SQLHousekeeping(BaseMetadataStore):
                     raise self._taken(run["name"])
             if not missing:
                 return  # they are there again already
+            self._check_uses(tx, rows)
             for table in sql.TABLES:
                 columns = dict.fromkeys(sql.COLUMNS[table.name])
                 values = [{**columns, **row} for row in rows[table.name]]
@@ -368,6 +384,20 @@ class SQLHousekeeping(BaseMetadataStore):
         found = tx.row(sql.pipeline_id, {"name": name})
         return int(found[0]) if found else tx.insert(sql.insert_pipeline, {"name": name})
 
+    def _check_uses(self, tx: Transaction, rows: Rows) -> None:
+        sql = self._statements
+        _, _, step_runs, _, artifacts, inputs, *_ = (table.name for table in sql.TABLES)
+        sources = (
+            {row["source_id"] for row in rows[step_runs]} - {row["id"] for row in rows[step_runs]} - {None}
+        )
+        read = {row["artifact_id"] for row in rows[inputs]} - {row["id"] for row in rows[artifacts]}
+        if sources - {id for (id,) in tx.rows_in(sql.known_steps, "ids", sources)} or read - {
+            id for (id,) in tx.rows_in(sql.known_artifacts, "ids", read)
+        }:
+            raise DoesNotExistException(
+                "The runs cannot be put back: they use results of other runs, which were deleted since."
+            )
+
     def _taken(self, name: str) -> DuplicateRunNameError:
         return DuplicateRunNameError(
             f"A run named '{name}' is recorded in the metadata store '{self.name}' already."
@@ -388,12 +418,6 @@ def _used(tx: Transaction, sql: Any, runs: Sequence[int], let_go: set[int]) -> s
         for artifact, user in tx.rows(query, {"runs": runs})
         if user not in let_go
     }
-
-
-def _sorted_out(rows: Iterable[Row], used: set[int]) -> tuple[list[ArtifactRecord], list[ArtifactRecord]]:
-    """Artifacts that are unused, and that are used."""
-    found = [artifact_of(row) for row in rows]
-    return [a for a in found if a.id not in used], [a for a in found if a.id in used]
 
 
 def _values(

@@ -212,7 +212,7 @@ run_references = (
 
 def _made(*conditions: ColumnElement[bool]) -> Select[Any]:
     return (
-        select(*_artifact)
+        select(*_artifact, step_runs.c.run_id)
         .join_from(step_runs, artifacts, artifacts.c.step_run_id == step_runs.c.id)
         .where(_runs, artifacts.c.store == _b("store"), *conditions)
         .order_by(artifacts.c.id)
@@ -284,3 +284,5 @@ pipeline_names = (
     .where(runs.c.id.in_(_b("runs", expanding=True)))
 )
 delete_empty_pipelines = delete(pipelines).where(~exists().where(runs.c.pipeline_id == pipelines.c.id))
+known_steps = select(step_runs.c.id).where(step_runs.c.id.in_(_b("ids", expanding=True)))
+known_artifacts = select(artifacts.c.id).where(artifacts.c.id.in_(_b("ids", expanding=True)))
