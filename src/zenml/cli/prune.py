@@ -120,7 +120,7 @@ def undo(terminal: Terminal, id: str | None) -> None:
 @prune.command("empty")
 @click.option(
     "--older-than",
-    type=Age(),
+    callback=_age,
     metavar="AGE",
     help="Only what was removed so long ago: 30d, 12h. Default: all.",
 )
