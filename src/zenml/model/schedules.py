@@ -63,7 +63,8 @@ class ScheduleRecord:
     interval: timedelta | None = None
     catchup: bool = False
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    enable_cache: bool | None = None
+    enable_cache: bool = True
+    verify: str = "present"
     runtime_configuration: Mapping[str, Any] = field(default_factory=dict)
     is_paused: bool = False
     last: Firing | None = None
@@ -99,11 +100,12 @@ class ScheduleRecord:
             "catchup": self.catchup,
             "arguments": dict(self.arguments),
             "enable_cache": self.enable_cache,
+            "verify": self.verify,
             "runtime_configuration": dict(self.runtime_configuration),
             "paused": self.is_paused,
             "last": self.last and _firing_document(self.last),
         }
-        return {name: value for name, value in document.items() if value not in (None, {}, False)}
+        return {name: value for name, value in document.items() if value is not None}
 
     @classmethod
     def from_document(cls, key: str, document: Document) -> ScheduleRecord:
@@ -125,7 +127,8 @@ class ScheduleRecord:
             interval=None if interval is None else timedelta(seconds=interval),
             catchup=rest.pop("catchup", False),
             arguments=dict(rest.pop("arguments", {})),
-            enable_cache=rest.pop("enable_cache", None),
+            enable_cache=rest.pop("enable_cache", True),
+            verify=rest.pop("verify", "present"),
             runtime_configuration=dict(rest.pop("runtime_configuration", {})),
             is_paused=rest.pop("paused", False),
             last=None if last is None else _firing(last),

@@ -143,7 +143,7 @@ class BasePipeline:
 
         Args:
             run_name: unique in the stack's metadata store; by default the pipeline's name and the time.
-            schedule: when to run, for orchestrators that can.
+            schedule: when to run: the pipeline is not run now, but registered to be run by `zenml schedule run`, and None is given back.
             enable_cache: wins over the pipeline's own setting for this run; a step's own `False` still holds.
             verify: how an earlier result is looked at before it is taken: "present" sees that its files exist with their sizes,
                 "full" compares their digests. Digests are compared whenever a value is read.

@@ -61,18 +61,22 @@ def start(
     verify: str,
     options: Mapping[str, Any],
 ) -> PipelineRunView:
-    """Run the pipeline on the active stack."""
+    """Run the pipeline on the active stack, or, with a schedule, register it to be run there."""
     _refuse_in_a_step(pipeline)
     logger.info("Creating run for pipeline: `%s`", pipeline.name)
     cached = pipeline.enable_cache if enable_cache is None else enable_cache
     logger.info("Cache %s for pipeline `%s`", "enabled" if cached else "disabled", pipeline.name)
     stack = active_stack()
-    _check_schedule(stack, schedule)
+    _check_schedule(stack, schedule, run_name)
     check_stack(stack)
     name = _run_name(pipeline.name) if run_name is None else run_name
-    return execute(
-        prepare(pipeline, stack, run_name=name, enable_cache=cached, verify=verify, options=options)
-    )
+    prepared = prepare(pipeline, stack, run_name=name, enable_cache=cached, verify=verify, options=options)
+    if schedule is not None:
+        from zenml.pipelines.scheduled import register
+
+        register(prepared, schedule, _plain_options(options))
+        return None  # type: ignore[return-value]  # nothing has run yet
+    return execute(prepared)
 
 
 def active_stack() -> Stack:
@@ -96,8 +100,11 @@ def prepare(
     enable_cache: bool,
     verify: str,
     options: Mapping[str, Any],
+    root: Path | None = None,
 ) -> Prepared:
     """Compile the pipeline for the stack, and see that it can be executed there.
+
+    Sources are relative to `root`, by default that of the repository, else the folder of the program.
 
     Raises:
         StackValidationError: the stack cannot run it.
@@ -111,7 +118,7 @@ def prepare(
     repository = Repository()
     given = dict(options)
     stack.prepare_pipeline_deployment(pipeline, given)
-    folder = repository.root or _main_folder()
+    folder = root or repository.root or _main_folder()
     compiled = compile_pipeline(
         pipeline,
         stack=stack.to_spec(repository.registry.flavors()),
@@ -159,11 +166,18 @@ def _refuse_in_a_step(pipeline: BasePipeline) -> None:
         )
 
 
-def _check_schedule(stack: Stack, schedule: Schedule | None) -> None:
-    if schedule is not None:
+def _check_schedule(stack: Stack, schedule: Schedule | None, run_name: str | None) -> None:
+    if schedule is None:
+        return
+    if not stack.orchestrator.takes_schedules:
         raise StackValidationError(
             f"The orchestrator '{stack.orchestrator.name}' of flavor '{stack.orchestrator.FLAVOR}' cannot run pipelines by a schedule: "
             "run this one without, from cron for instance, or use an orchestrator that can."
+        )
+    if run_name is not None:
+        raise ConfigurationError(
+            f"The run name {run_name!r} cannot be that of every run of a schedule: name the schedule, Schedule(name=...), and its runs are "
+            "called by it and their time."
         )
 
 

@@ -27,6 +27,7 @@ logger = get_logger("zenml.schedules")
 
 _LOOK_EVERY = timedelta(seconds=2)
 _SECONDS_BETWEEN_POLLS = 0.2
+_WANTED = (ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED)
 _CANCELLED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
 
 
@@ -178,16 +179,13 @@ class Scheduler:
                     name, firing, _status_of_exit(code), f"Its process ended with the exit code {code}."
                 )
 
-    def _end(self, name: str, firing: Firing, status: ExecutionStatus, error: str) -> None:
+    def _end(self, name: str, firing: Firing, status: ExecutionStatus, error: str | None) -> None:
         """Record the end of a run, if its process has not done so: one that was killed has not."""
-        is_well = status is ExecutionStatus.COMPLETED
-        self.failed = self.failed or not is_well
-        level = logging.INFO if is_well else logging.WARNING
+        self.failed = self.failed or status is not ExecutionStatus.COMPLETED
+        level = logging.INFO if status in _WANTED else logging.WARNING
         logger.log(level, "Schedule '%s': the run '%s' ended: %s.", name, firing.run, status)
         try:
-            self._registry.change_schedule(
-                name, end(firing.token, status, self._clock(), error=None if is_well else error)
-            )
+            self._registry.change_schedule(name, end(firing.token, status, self._clock(), error=error))
         except ZenMLBaseException as problem:
             logger.warning(
                 "Schedule '%s': the end of the run '%s' cannot be recorded: %s", name, firing.run, problem

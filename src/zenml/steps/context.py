@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_origin
 
 from zenml.context import running_step
@@ -37,6 +38,12 @@ class StepContext:
     def step_name(self) -> str:
         """Name of the step in its pipeline."""
         return self._step.step_name
+
+    @property
+    def scheduled_time(self) -> datetime | None:
+        """The time for which a schedule has started this run, in UTC: it lies before the real one. None where no schedule did."""
+        scheduled = self._step.deployment.runtime_configuration.get("schedule")
+        return None if scheduled is None else datetime.fromisoformat(scheduled["time"])
 
     @property
     def stack(self) -> Stack:

@@ -413,7 +413,7 @@ def test_running_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     def small() -> None:
         number()
 
-    with pytest.raises(StackValidationError, match="by a schedule"):
+    with pytest.raises(PipelineConfigurationError, match="cannot be run by a schedule: another process"):
         small().run(schedule=Schedule(cron_expression="* * * * *"))
     with pytest.raises(ConfigurationError, match="'option' of run"):
         small().run(option=object())
@@ -448,11 +448,24 @@ def test_a_step_operator_must_be_there() -> None:
             {"cron_expression": "@daily", "start_time": "2026-01-02", "end_time": "2026-01-01"},
             "after start_time",
         ),
+        ({"cron_expression": "@daily", "timezone": "Europe/Berln"}, "no time zone 'Europe/Berln'"),
+        ({"cron_expression": "@daily", "cathcup": True}, "cathcup"),
     ],
 )
 def test_schedules(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Schedule(**arguments)
+
+
+def test_times_of_a_schedule_are_in_its_zone() -> None:
+    schedule = Schedule(cron_expression="@daily", start_time="2026-07-01", timezone="Asia/Tokyo")
+    assert schedule.utc_start_time == "2026-06-30T15:00:00+00:00"
+    assert schedule.utc_end_time is None
+
+
+def test_a_schedule_with_two_rules_goes_by_cron() -> None:
+    with pytest.warns(UserWarning, match="the cron expression, '@daily', is used"):
+        Schedule(cron_expression="@daily", start_time="2026-07-01", interval_second=60)
 
 
 @given(st.lists(st.lists(st.integers(0, 100), max_size=3), min_size=1, max_size=12))
