@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("stdout", "stderr")
 _TICK = 0.1  # seconds after which what was printed is shown at the latest
+_CHUNK = 32_768
 _LONGEST_LINE = 1_000_000
 _PIPE = 4096  # bytes that POSIX writes into a pipe in one piece
 _LINE_ENDS = re.compile(r"\r+\n")
@@ -125,6 +126,7 @@ class _Channel(io.RawIOBase):
             newline="\n",
             write_through=name == "stderr",
         )
+        self.text._CHUNK_SIZE = _CHUNK  # type: ignore[attr-defined]  # noqa: SLF001 - how much it gathers has no public name
         self._capture = capture
         self._terminal = terminal
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -227,11 +229,19 @@ class _Router(threading.local):
             stream.flush()
         return getattr(stream, "buffer", None)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(_installed.outer[self._name], name)
+    @classmethod
+    def resemble(cls, stream: Any) -> None:
+        """Have whatever else the stream has: with `__getattr__`, each `print` would take half as long again."""
+        for name in dir(stream):
+            if not hasattr(cls, name):
+                setattr(cls, name, _delegated(name))
 
     def __iter__(self) -> Iterator[str]:
         raise io.UnsupportedOperation("not readable")
+
+
+def _delegated(name: str) -> property:
+    return property(lambda router: getattr(_installed.outer[router._name], name))  # noqa: SLF001 - of a router
 
 
 class _Installed:
@@ -241,6 +251,7 @@ class _Installed:
         self._lock = threading.Lock()
         self._routers: dict[str, _Router] = {}
         self.outer: dict[str, Any] = {}
+        self._known: set[type] = set()
         self.captures: dict[int, Capture] = {}
 
     def enter(self, thread: int, capture: Capture) -> None:
@@ -256,6 +267,9 @@ class _Installed:
                 present = getattr(sys, name)
                 if present is not router:
                     self.outer[name] = present
+                    if type(present) not in self._known:
+                        self._known.add(type(present))
+                        router.resemble(present)
                     setattr(sys, name, router)
                     _redirect_handlers(present, router)
 

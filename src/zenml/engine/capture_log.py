@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zenml.artifact_stores import BaseArtifactStore
 
 LIMIT_VARIABLE = "ZENML_LOG_LIMIT"
-"""Environment variable: how many bytes of an attempt's output its log keeps at the most."""
+"""Environment variable: how many characters of an attempt's output its log keeps at the most."""
 
 DEFAULT_LIMIT = 10_000_000
 
@@ -47,9 +47,8 @@ class LogFile:
         limit = _limit()
         self._tail_limit = limit // _TAIL
         self._room = limit - self._tail_limit
-        self._tail: deque[bytes] = deque()
+        self._tail: deque[str] = deque()
         self._tail_size = 0
-        self._lines = 0
         self._dropped = 0
         self._queue: deque[bytes] = deque()
         self._file: IO[bytes] | None = None
@@ -65,38 +64,32 @@ class LogFile:
         """Take whole lines; never waits, except in a forked child, whose threads are gone."""
         if not text:
             return
-        data = text.encode("utf-8", "backslashreplace")
-        lines = data.count(b"\n")
-        self._lines += lines
-        if self._failed or not _writer.has_room(len(data)):
-            self._dropped += lines
-            return
-        if self._pid != os.getpid():
+        if self._failed or not _writer.has_room(len(text)):
+            self._dropped += text.count("\n")
+        elif self._pid != os.getpid():
             if self._content is None:
-                self._queue.append(data)
+                self._queue.append(_encoded(text))
                 self.write_out()
-            return
-        if len(data) <= self._room:
-            self._room -= len(data)
-            self._put(data)
-            return
-        cut = data.rfind(b"\n", 0, self._room) + 1 if self._room else 0
-        if cut:
-            self._put(data[:cut])
-        self._room = 0
-        self._keep_last(data[cut:])
+        elif len(text) <= self._room:
+            self._room -= len(text)
+            self._put(_encoded(text))
+        else:
+            cut = text.rfind("\n", 0, self._room) + 1
+            if cut:
+                self._put(_encoded(text[:cut]))
+            self._room = 0
+            self._keep_last(text[cut:])
 
     def close(self) -> None:
         """Write what is left, and wait for it, not for long."""
         if self._dropped or self._tail:
+            last = "".join(self._tail)
             if self._dropped:
-                self._put(f"[... {self._dropped:,} lines are left out here ...]\n".encode())
-            self._put(b"".join(self._tail))
-        if self._dropped:
-            self._put(
-                f"[{self._dropped:,} of {self._lines:,} lines were dropped: a log keeps {_limit():,} bytes; {LIMIT_VARIABLE} sets "
-                "the limit]\n".encode()
-            )
+                last = (
+                    f"[... {self._dropped:,} lines are left out here ...]\n{last}[{self._dropped:,} lines were "
+                    f"dropped: a log keeps {_limit():,} characters; {LIMIT_VARIABLE} sets the limit]\n"
+                )
+            self._put(_encoded(last))
         self._closing = True
         if self._queue or self._file is not None or self._content:
             _writer.wake(self)
@@ -139,17 +132,17 @@ class LogFile:
         self._queue.append(data)
         _writer.wake(self)
 
-    def _keep_last(self, data: bytes) -> None:
-        if len(data) > self._tail_limit:
-            cut = data.find(b"\n", len(data) - self._tail_limit) + 1 or len(data) - self._tail_limit
-            self._dropped += data.count(b"\n", 0, cut)
-            data = data[cut:]
-        self._tail.append(data)
-        self._tail_size += len(data)
+    def _keep_last(self, text: str) -> None:
+        if len(text) > self._tail_limit:
+            cut = text.find("\n", len(text) - self._tail_limit) + 1 or len(text) - self._tail_limit
+            self._dropped += text.count("\n", 0, cut)
+            text = text[cut:]
+        self._tail.append(text)
+        self._tail_size += len(text)
         while self._tail_size > self._tail_limit:
             oldest = self._tail.popleft()
             self._tail_size -= len(oldest)
-            self._dropped += oldest.count(b"\n")
+            self._dropped += oldest.count("\n")
 
     def _append(self, data: bytes, *, last: bool) -> None:
         if self._file is None:
@@ -234,6 +227,10 @@ class _Writer:
         with self._changed:
             while self._logs and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _limit() -> int:

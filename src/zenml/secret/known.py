@@ -24,11 +24,13 @@ _SHORTEST = 4
 _SHORTEST_NUMBER = 6
 _LINE = 8  # a line of a secret of several lines, such as a key, counts by itself from so many characters on
 _WORDS = frozenset({"true", "false", "none", "null", "default", "localhost", "password", "secret", "token"})
+_PLAIN = re.compile("[0-9A-Za-z]+")
 _ESCAPED = re.compile("%[0-9A-F]{2}")
 
 _lock = threading.Lock()
 _values: set[str] = set()
 _forms: tuple[str, ...] = ()
+_parts: tuple[str, ...] = ()
 _pattern: re.Pattern[str] | None = None
 
 
@@ -38,7 +40,7 @@ def remember(values: Iterable[str]) -> None:
     What would blacken every log is left out: values of less than four characters, numbers of less than six digits, and a
     few words that settings are made of ("true", "default", "localhost" ...).
     """
-    global _forms, _pattern  # noqa: PLW0603 - one registry a process is the point
+    global _forms, _parts, _pattern  # noqa: PLW0603 - one registry a process is the point
     with _lock:
         new = {value for value in values if value not in _values}
         if not new:
@@ -48,6 +50,7 @@ def remember(values: Iterable[str]) -> None:
         if found - set(_forms):
             # The longest first: a value may be the beginning of another one.
             _forms = tuple(sorted({*_forms, *found}, key=lambda form: (-len(form), form)))
+            _parts = tuple(_parts_of(_forms))
             _pattern = re.compile("|".join(map(re.escape, _forms)))
 
 
@@ -58,8 +61,8 @@ def is_any_known() -> bool:
 
 def redact(text: str) -> str:
     """`text` with `***` in the place of every known value: as it is, URL-quoted, in base64, escaped as in JSON or in Python, or in hex."""
-    # Looking for each literal is many times faster than the pattern, which is for the few texts that hold one.
-    if _pattern is not None and any(form in text for form in _forms):
+    # Looking for a few literals is many times faster than the pattern, which is for the few texts that hold one.
+    if _pattern is not None and any(part in text for part in _parts):
         return _pattern.sub(MASK, text)
     return text
 
@@ -109,6 +112,16 @@ def _unfinished(text: str) -> int:
                     start = len(text) - length
                     break
     return start
+
+
+def _parts_of(forms: Iterable[str]) -> list[str]:
+    """A few literals of which each form holds at least one: most forms of a value have a word in common."""
+    parts: list[str] = []
+    for form in sorted(forms, key=len):
+        if not any(part in form for part in parts):
+            longest = max(_PLAIN.findall(form), key=len, default="")
+            parts.append(longest if len(longest) >= _SHORTEST else form)
+    return parts
 
 
 def _forms_of(value: str) -> Iterator[str]:
