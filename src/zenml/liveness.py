@@ -9,6 +9,9 @@ from pathlib import Path
 
 from zenml.model.runs import Owner
 
+LEASE = 60.0
+"""Seconds for which a process may be silent before a reader that cannot see it takes it for dead."""
+
 _PROC = Path("/proc")
 
 

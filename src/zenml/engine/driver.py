@@ -17,12 +17,12 @@ from zenml.engine.decisions import Decisions, Miss
 from zenml.engine.errors import error_record
 from zenml.engine.observer import ended, present_observer
 from zenml.engine.operators import StepOperatorExecutor
-from zenml.engine.owner import this_process
-from zenml.engine.runner import LEASE, Runner, is_retried
+from zenml.engine.runner import Runner, is_retried
 from zenml.engine.signals import terminable
 from zenml.engine.spread import Spread, spread
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunCancelledError, RunError, StepCrashedError, StepTimeoutError, StoreError
+from zenml.liveness import LEASE, this_process
 from zenml.materializers.values import read_value
 from zenml.model.json import canonical
 from zenml.model.runs import CacheHit, Ending, RunDraft, StepDraft, StepOutcome, StepTask

@@ -13,10 +13,10 @@ from zenml.context import RunningStep, running
 from zenml.engine.capture import Capture
 from zenml.engine.cleanup import Cleanup
 from zenml.engine.errors import error_record
-from zenml.engine.owner import this_process
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import ArtifactCorruptedError, ArtifactGoneError, StoreError
 from zenml.io.filesystem import mounted
+from zenml.liveness import LEASE, this_process
 from zenml.materializers.classes import import_path
 from zenml.materializers.values import artifact_of, read_value, write_value
 from zenml.model.runs import InFlight, StepOutcome, attempt_folder
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from zenml.model.deployment import Deployment, RetrySpec, StepSpec
     from zenml.model.runs import ArtifactRecord, Claim, StepTask
     from zenml.steps import BaseStep
-
-LEASE = 60.0
-"""Seconds for which a process may be silent before a reader on another host takes it for dead."""
 
 
 class AttemptStopped(BaseException):

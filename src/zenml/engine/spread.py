@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from zenml.engine.cache import cache_key
 from zenml.engine.decisions import Miss
-from zenml.engine.owner import this_process
-from zenml.engine.runner import LEASE, instance_parameters
+from zenml.engine.runner import instance_parameters
 from zenml.exceptions import StaleAttemptError, StepInterfaceError
+from zenml.liveness import LEASE, this_process
 from zenml.materializers.values import read_value, write_value
 from zenml.model.runs import CacheHit, Claim, StepDraft, attempt_folder
 
