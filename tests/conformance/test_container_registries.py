@@ -1,11 +1,11 @@
-"""What every container registry does, and which addresses each flavor allows."""
+"""Our container registries pass the suite, and which addresses each allows."""
 
 import pytest
 
-from zenml.artifact_stores import LocalArtifactStore
 from zenml.container_registries import (
     AWSContainerRegistry,
     AzureContainerRegistry,
+    BaseContainerRegistry,
     DefaultContainerRegistry,
     DockerHubContainerRegistry,
     GCPContainerRegistry,
@@ -14,12 +14,8 @@ from zenml.container_registries import (
 )
 from zenml.enums import ContainerRegistryFlavor, Reach, StackComponentType
 from zenml.exceptions import ConfigurationError, SecretError
-from zenml.metadata_stores import SQLiteMetadataStore
-from zenml.orchestrators import LocalOrchestrator
-from zenml.secret.schemas import BasicAuthSecretSchema
-from zenml.secrets_managers import LocalSecretsManager
-from zenml.stack import Stack
 from zenml.stack.flavors import find_flavor, load_flavor
+from zenml.testing.conformance import ContainerRegistryConformance
 
 ALLOWED = {
     DefaultContainerRegistry: [
@@ -85,21 +81,40 @@ def cases(addresses):
     ]
 
 
-@pytest.fixture(params=ALLOWED, ids=lambda class_: class_.FLAVOR)
-def registry(request):
-    return request.param(name="images", uri=ALLOWED[request.param][0])
+class OfFlavor(ContainerRegistryConformance):
+    flavor: type[BaseContainerRegistry]
+
+    @pytest.fixture
+    def registry(self):
+        return self.flavor(name="images", uri=ALLOWED[self.flavor][0])
 
 
-def on_stack(registry, manager=None):
-    stack = Stack(
-        "team",
-        orchestrator=LocalOrchestrator(name="local"),
-        metadata_store=SQLiteMetadataStore(name="local", uri="store.db"),
-        artifact_store=LocalArtifactStore(name="local", path="artifacts"),
-        container_registry=registry,
-        secrets_manager=manager,
-    )
-    return stack.container_registry
+class TestDefault(OfFlavor):
+    flavor = DefaultContainerRegistry
+
+
+class TestDockerHub(OfFlavor):
+    flavor = DockerHubContainerRegistry
+
+
+class TestGCP(OfFlavor):
+    flavor = GCPContainerRegistry
+
+
+class TestAzure(OfFlavor):
+    flavor = AzureContainerRegistry
+
+
+class TestAWS(OfFlavor):
+    flavor = AWSContainerRegistry
+
+
+class TestGitHub(OfFlavor):
+    flavor = GitHubContainerRegistry
+
+
+class TestGitLab(OfFlavor):
+    flavor = GitLabContainerRegistry
 
 
 def test_every_flavor_has_its_class():
@@ -150,62 +165,6 @@ def test_an_address_from_the_environment_is_checked_when_used(monkeypatch):
         ConfigurationError, match=r"'docker.io/\{\{env.TEAM\}\}/' refers to cannot be the uri"
     ):
         _ = registry.uri
-
-
-def test_a_registry_without_a_user(registry):
-    assert registry.credentials is None
-    assert not registry.requires_authentication
-    assert type(registry).from_record(registry.to_record()) == registry
-
-
-def test_a_user_from_a_secret_of_the_stack(registry):
-    manager = LocalSecretsManager(name="vault")
-    manager.register_secret(BasicAuthSecretSchema(name="login", username="ann", password="canary"))
-    named = registry.updated({"authentication_secret": "login"})
-    referring = registry.updated({"username": "{{login.username}}", "password": "{{login.password}}"})
-    for wanted in (named, referring):
-        assert wanted.requires_authentication
-        assert on_stack(wanted, manager).credentials == ("ann", "canary")
-        assert "canary" not in repr(on_stack(wanted, manager))
-        assert "canary" not in str(wanted.to_record())
-
-
-def test_a_secret_that_is_not_there(registry):
-    wanted = registry.updated({"authentication_secret": "login"})
-    manager = LocalSecretsManager(name="vault")
-    with pytest.raises(
-        SecretError, match="The stack 'team' has no secrets manager that could resolve '{{login.username}}'"
-    ):
-        _ = on_stack(wanted).credentials
-    with pytest.raises(
-        SecretError, match="the secrets manager 'vault' has no secret 'login'|has no secret 'login'"
-    ):
-        _ = on_stack(wanted, manager).credentials
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"username": "ann"}, "username and password belong together: only the username is given"),
-        ({"password": "canary"}, "username and password belong together: only the password is given"),
-        (
-            {"username": "ann", "password": "canary", "authentication_secret": "x"},
-            "authentication_secret holds user and password: leave out password and username",
-        ),
-    ],
-)
-def test_halves_and_doubles_of_a_login(registry, fields, message):
-    with pytest.raises(ConfigurationError, match=message) as error:
-        registry.updated(fields)
-    assert "canary" not in str(error.value)
-
-
-def test_a_password_in_clear_is_used_but_not_kept(registry):
-    registry = registry.updated({"username": "ann", "password": "canary"})
-    assert registry.credentials == ("ann", "canary")
-    assert "canary" not in repr(registry)
-    with pytest.raises(SecretError, match="holds a secret in clear in: password"):
-        registry.to_record()
 
 
 def test_a_registry_on_this_machine_reaches_no_other():
