@@ -237,7 +237,8 @@ def _line(graph: RunGraph, line: Line) -> str:
     if edge is None or kind == "output":
         return drawn
     tip = f'<path class="tip" d="M{_n(x3 - 3.5)} {_n(y3 - 7)}h7l-3.5 7z" fill="{_LINE}"/>'
-    return f"<g><title>{text(edge.name or kind)}</title>{drawn}{tip}</g>"
+    about = f"when {edge.name}" if kind == "when" else edge.name or "waits for it"
+    return f"<g><title>{text(about)}</title>{drawn}{tip}</g>"
 
 
 def _fitted(line: str) -> str:

@@ -89,7 +89,7 @@ class Edge:
     """From node to node, by their ids.
 
     `kind` is "output" (step to artifact), "input" (artifact to step, `name` is the input's), "when" (artifact to a step that runs only if
-    it is as wanted) or "after" (a step that waits for another without reading from it).
+    it is as `name` says) or "after" (a step that waits for another without reading from it).
     """
 
     source: str
@@ -204,7 +204,9 @@ def _edges(spec: StepSpec) -> Iterator[Edge]:
         yield Edge(f"artifact:{source.step}/{source.output}", step, "input", name)
     if spec.when is not None:
         sources.add(spec.when.step)
-        yield Edge(f"artifact:{spec.when.step}/{spec.when.output}", step, "when")
+        from zenml.steps.conditions import words
+
+        yield Edge(f"artifact:{spec.when.step}/{spec.when.output}", step, "when", words(spec.when))
     for upstream in dict.fromkeys(spec.upstream):
         if upstream not in sources:
             yield Edge(f"step:{upstream}", step, "after")
