@@ -183,7 +183,7 @@ class _Channel(io.RawIOBase):
         cut = text.rfind("\n") + 1
         whole, rest = text[:cut], text[cut:]
         if "\r" in whole:  # a progress bar: what it was last
-            whole = _OVERWRITTEN.sub("", _LINE_ENDS.sub("\n", whole))
+            whole = _last_states(whole)
         if "\r" in rest:
             shown = rest.rstrip("\r")
             rest = shown.rpartition("\r")[2] + rest[len(shown) :]
@@ -399,7 +399,7 @@ class _OwnProcess:
 class _Prefixed:
     """A terminal that several processes write to: whole lines, each behind the name of its step."""
 
-    def __init__(self, stream: IO[str], label: str) -> None:
+    def __init__(self, stream: TextIO, label: str) -> None:
         self._stream = stream
         self._prefix = f"[{label}] "
         self._line = ""
@@ -407,32 +407,32 @@ class _Prefixed:
     encoding = "utf-8"
 
     def write(self, text: str) -> int:
-        *lines, rest = (self._line + text).split("\n")
-        self._line = rest if "\r" not in rest else rest.rstrip("\r").rpartition("\r")[2] + "\r"
+        text = self._line + text
+        cut = text.rfind("\n") + 1
+        lines, self._line = text[:cut], text[cut:]
+        if "\r" in self._line:
+            self._line = self._line.rstrip("\r").rpartition("\r")[2] + "\r"
         self._send(lines)
         return len(text)
 
     def finish(self) -> None:
         """Show what has no end."""
         if self._line:
-            self._send([self._line])
+            self._send(f"{self._line}\n")
 
     def flush(self) -> None:
         """There are no parts of lines."""
 
-    def _send(self, lines: list[str]) -> None:
-        piece = ""
-        for line in lines:
-            shown = f"{self._prefix}{line.rstrip(chr(13)).rpartition(chr(13))[2]}\n"
-            if len((piece + shown).encode(errors="backslashreplace")) > _PIPE:
-                self._put(piece)
-                piece = ""
-            piece += shown
-        self._put(piece)
-
-    def _put(self, piece: str) -> None:
-        self._stream.write(piece)
-        self._stream.flush()
+    def _send(self, lines: str) -> None:
+        if "\r" in lines:
+            lines = _last_states(lines)
+        prefix = self._prefix
+        data = (prefix + lines[:-1].replace("\n", f"\n{prefix}") + "\n").encode() if lines else b""
+        while data:
+            cut = data.rfind(b"\n", 0, _PIPE) + 1 or data.find(b"\n") + 1
+            self._stream.buffer.write(data[:cut])
+            self._stream.buffer.flush()
+            data = data[cut:]
 
 
 @contextmanager
@@ -453,6 +453,10 @@ def own_process(*, prefixed: bool = False) -> Iterator[None]:
 def _flush_all() -> None:
     for capture in list(_installed.captures.values()):
         capture.flush()
+
+
+def _last_states(lines: str) -> str:
+    return _OVERWRITTEN.sub("", _LINE_ENDS.sub("\n", lines))
 
 
 def _flush_c() -> None:

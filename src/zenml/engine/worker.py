@@ -10,6 +10,7 @@ import sys
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
+from zenml.engine.capture import own_process
 from zenml.engine.errors import error_record
 from zenml.engine.runner import AttemptStopped, Runner
 from zenml.enums import ExecutionStatus
@@ -24,15 +25,18 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Serve the process whose number is the second argument, by the connection of the first one, until it closes that."""
+    """Serve the process whose number is the second argument, by the connection of the first one, until it closes that.
+
+    With "named" as the third one, each line that a step prints is shown behind the step's name.
+    """
     connection, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
     _end_with(parent)
-    # Lines are whole where several processes write to the same place.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # the interpreter's own ones
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop)
-    with contextlib.suppress(EOFError, ConnectionError, AttemptStopped):
+    with (
+        own_process(prefixed=sys.argv[3] == "named"),
+        contextlib.suppress(EOFError, ConnectionError, AttemptStopped),
+    ):
         runner = _runner(connection)
         while runner is not None:
             task: StepTask = connection.recv()

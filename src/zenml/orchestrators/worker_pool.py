@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunError, StepCrashedError
 from zenml.model.runs import ErrorRecord, StepOutcome
+from zenml.orchestrators.worker_output import WorkerOutput
 
 if TYPE_CHECKING:
     from zenml.model.runs import StepTask
@@ -26,7 +27,7 @@ _PATIENCE = 1.0
 """Seconds between two looks at whether a process lives, where the system cannot tell that by itself."""
 
 # Imports are looked for where this process looks for them, from the first one on.
-_WORKER = "import sys; sys.path[:] = sys.argv[3:]; from zenml.engine.worker import main; main()"
+_WORKER = "import sys; sys.path[:] = sys.argv[4:]; from zenml.engine.worker import main; main()"
 
 # Ends the process groups of workers when this process has died, however it died: they may have children of their own, and be in the
 # middle of a step. A line names a group, a second one takes it back.
@@ -74,8 +75,10 @@ class WorkerPool:
         self._size = size
         self._grace = grace
         self._content = b""
+        self._output: WorkerOutput | None = None
         self._guard: subprocess.Popen[str] | None = None
         self._workers: list[_Worker] = []
+        self._ended: list[StepOutcome] = []
 
     @property
     def busy(self) -> int:
@@ -99,39 +102,49 @@ class WorkerPool:
                 worker.stop(self._grace)
 
     def wait(self, timeout: float | None = None) -> list[StepOutcome]:
-        """The attempts that have ended: at least one, unless `timeout` runs out or none is under way."""
+        """The attempts that have ended: at least one, unless `timeout` runs out or none is under way.
+
+        Raises:
+            BaseException: what a worker raised that ends the run. Its attempt is among those of the next call.
+        """
         limit = float("inf") if timeout is None else time.monotonic() + timeout
-        ended: list[StepOutcome] = []
-        while not ended and self.busy:
+        while not self._ended and self.busy:
             busy = [worker for worker in self._workers if worker.task is not None]
             due = min([limit, *(worker.patience() for worker in busy)])
             signs = [sign for worker in busy for sign in worker.signs]
             ready = wait(signs, None if due == float("inf") else max(0.0, due - time.monotonic()))
             for worker in busy:
                 if worker.has_ended(ready):
-                    ended.append(self._outcome(worker))
+                    self._settle(worker)
                 elif worker.deadline <= time.monotonic():
                     worker.kill()
             if time.monotonic() >= limit:
                 break
+        ended, self._ended = self._ended, []
         return ended
 
     def close(self) -> None:
         """End every process: those that execute a step as `cancel` does, the others when they have cleaned up behind themselves."""
         limit = time.monotonic() + self._grace
-        for worker in self._workers:
-            worker.dismiss(self._grace)
-        for worker in list(self._workers):
-            worker.join(limit - time.monotonic())
-            self._end(worker)
-        if self._guard is not None and self._guard.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._guard.stdin.close()
-            self._guard.wait()
+        try:
+            for worker in self._workers:
+                worker.dismiss(self._grace)
+            for worker in self._workers:
+                worker.join(limit - time.monotonic())
+        finally:
+            for worker in list(self._workers):
+                self._end(worker)
+            if self._output is not None:
+                self._output.close()
+            if self._guard is not None and self._guard.stdin is not None:
+                with suppress(BrokenPipeError):
+                    self._guard.stdin.close()
+                self._guard.wait()
 
     def _start(self, devices: tuple[str, ...]) -> _Worker:
         if self._guard is None:
             self._content = pickle.dumps(self._run_step)
+            self._output = WorkerOutput()
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _GUARD],
                 stdin=subprocess.PIPE,
@@ -140,7 +153,8 @@ class WorkerPool:
                 start_new_session=True,
                 text=True,
             )
-        worker = _Worker(self._content, devices)
+        assert self._output is not None  # noqa: S101  made together with the guard
+        worker = _Worker(self._content, devices, self._output, named=self._size > 1)
         self._workers.append(worker)
         self._tell_guard(worker)
         return worker
@@ -157,34 +171,29 @@ class WorkerPool:
                 self._guard.stdin.write(f"{worker.process.pid}\n")
                 self._guard.stdin.flush()
 
-    def _outcome(self, worker: _Worker) -> StepOutcome:
-        """How the attempt of that worker ended. Raises what its process raised, where that ends the run."""
+    def _settle(self, worker: _Worker) -> None:
         task, was_stopped = worker.task, worker.was_stopped
         assert task is not None  # noqa: S101  asked by the caller
         report = worker.report()
         worker.task = None
         if report is None or was_stopped:
             self._end(worker)
-        if report is None and was_stopped:
-            return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
         if report is None:
-            error = StepCrashedError(
-                f"The process of the step '{task.label}' {_death(worker.process.returncode)}"
-            )
-            record = ErrorRecord("zenml.exceptions.StepCrashedError", error.message)
-            return StepOutcome(
-                task, ExecutionStatus.CRASHED, error=record, exception=error, is_recorded=False
-            )
-        if report.outcome is None:
+            self._ended.append(_without_report(task, worker.process.returncode, was_stopped=was_stopped))
+        elif report.outcome is None:
+            self._ended.append(StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False))
             raise _restored(report)
-        exception = None if report.error is None else _restored(report)
-        return replace(report.outcome, task=task, exception=exception)
+        else:
+            exception = None if report.error is None else _restored(report)
+            self._ended.append(replace(report.outcome, task=task, exception=exception))
 
 
 class _Worker:
     """One process. It is at work as long as `task` is set."""
 
-    def __init__(self, content: bytes, devices: tuple[str, ...]) -> None:
+    def __init__(
+        self, content: bytes, devices: tuple[str, ...], output: WorkerOutput, *, named: bool
+    ) -> None:
         self.task: StepTask | None = None
         self.devices = devices
         self.deadline = float("inf")
@@ -195,9 +204,18 @@ class _Worker:
                 [
                     sys.executable,
                     *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
-                    *("-c", _WORKER, str(other.fileno()), str(os.getpid()), *sys.path),
+                    *(
+                        "-c",
+                        _WORKER,
+                        str(other.fileno()),
+                        str(os.getpid()),
+                        "named" if named else "",
+                        *sys.path,
+                    ),
                 ],
                 stdin=subprocess.DEVNULL,
+                stdout=output.stdout,
+                stderr=output.stderr,
                 env={**os.environ, **environment},
                 pass_fds=[other.fileno()],
                 start_new_session=True,
@@ -285,6 +303,14 @@ def _pidfd(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):  # Linux 5.3
         return None
+
+
+def _without_report(task: StepTask, code: int, *, was_stopped: bool) -> StepOutcome:
+    if was_stopped:
+        return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
+    error = StepCrashedError(f"The process of the step '{task.label}' {_death(code)}")
+    record = ErrorRecord("zenml.exceptions.StepCrashedError", error.message)
+    return StepOutcome(task, ExecutionStatus.CRASHED, error=record, exception=error, is_recorded=False)
 
 
 def _death(code: int) -> str:
