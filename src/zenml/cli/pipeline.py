@@ -21,6 +21,7 @@ _ENTRIES = {
     "run": entry("Commands", "zenml.cli.pipeline:run", "Run a pipeline on the active stack."),
     "list": entry("Commands", "zenml.cli.pipeline:list_", "List the pipelines that have run."),
     "runs": entry("Commands", "zenml.cli.runs:runs", "See the runs of pipelines, and go on from them."),
+    "why": entry("Commands", "zenml.cli.why:why", "Say why the steps of a run were executed or cached."),
 }
 
 

@@ -17,18 +17,13 @@ def fixed_parts(step: StepSpec, map_index: int = -1) -> dict[str, str]:
     """The parts of a step's key that do not depend on its inputs: code, parameters, outputs. Each name says what it is.
 
     An instance of a mapped step (`map_index` from 0 on) has values of its own for the arguments in `step.each`, and
-    else the parts of a step that is not mapped. What the mapped step itself gives is another thing: the items for its instances.
+    else the parts of a step that is not mapped.
     """
     parts = {f"code {name}": digest for name, digest in step.code.items()}
     parts |= {f"parameter {name}": _digest(canonical(value)) for name, value in step.parameters.items()}
     if map_index >= 0:
         parts |= {
             f"parameter {name}": _digest(canonical(values[map_index])) for name, values in step.each.items()
-        }
-    elif step.is_mapped:
-        parts |= {f"items {name}": _digest(canonical(list(values))) for name, values in step.each.items()}
-        parts |= {
-            f"items {name}": source.mode for name, source in step.inputs.items() if source.mode != "value"
         }
     parts |= step.cache_parts
     for position, output in enumerate(step.outputs):

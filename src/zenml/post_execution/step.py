@@ -131,6 +131,17 @@ class StepView(View):
         return self._record.cache_key
 
     @property
+    def key_parts(self) -> Mapping[str, str]:
+        """What that key was made from, by name: the digests of code, parameters, inputs and declared outputs."""
+        return self._record.key_parts
+
+    @property
+    def previous(self) -> StepView | None:
+        """The same step in the last earlier run of the pipeline in which it got as far as having a key."""
+        record = self._stores.metadata.previous_step(self._id)
+        return None if record is None else StepView(self._stores, record)
+
+    @property
     def run(self) -> PipelineRunView:
         """The run that it is a step of."""
         from zenml.post_execution.run import PipelineRunView
