@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
 
 CELL = """
 from __future__ import annotations
@@ -79,3 +86,99 @@ finally:
     assert "Define it at the top of a module." in done.stderr
     assert done.stdout == "[]\n", "nothing is recorded"
     assert done.returncode == 1
+
+
+VIEWS = """
+import numpy as np
+import pandas as pd
+from zenml.pipelines import pipeline
+from zenml.repository import Repository
+from zenml.steps import step
+
+@step
+def frame() -> pd.DataFrame:
+    return pd.DataFrame({"<b>name": ["<script>alert(1)</script>", "b"], "size": [1, 2]})
+
+@step
+def rows(data: pd.DataFrame, text: str = "<img src=x onerror=alert(1)>") -> list:
+    return list(range(len(data)))
+
+@step
+def array(row: int) -> np.ndarray:
+    return np.eye(2) * row
+
+@pipeline
+def viewing():
+    array.map(rows(frame()))
+
+run = viewing().run(run_name="first")
+"""
+
+
+@pytest.fixture
+def kernel() -> Iterator[BlockingKernelClient]:
+    manager = KernelManager(transport="ipc")
+    manager.start_kernel(stderr=subprocess.DEVNULL)
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        yield client
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def shown(kernel: BlockingKernelClient, cell: str) -> dict[str, str]:
+    """What a notebook gets for a cell, by the kind of content."""
+    messages: list[dict[str, Any]] = []
+    reply = kernel.execute_interactive(cell, output_hook=messages.append, timeout=60)
+    assert reply["content"]["status"] == "ok", reply["content"]
+    results = [m["content"]["data"] for m in messages if m["msg_type"] == "execute_result"]
+    return results[0] if results else {}
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def test_views_in_a_notebook(kernel: BlockingKernelClient) -> None:
+    assert shown(kernel, VIEWS) == {}
+    views = {
+        cell: shown(kernel, cell)["text/html"]
+        for cell in (
+            "run",
+            "Repository().get_pipeline('viewing')",
+            "run.get_step('rows')",
+            "run.get_step('array')",
+            "run.get_step('array').instances[1]",
+            "run.get_step('array').instances[1].output",
+            "run.get_step('frame').output",
+            "run.get_step('rows').output",
+        )
+    }
+    run, pipeline, rows, mapped, instance, array, frame, numbers = views.values()
+    for html in views.values():
+        found = Tags(html)
+        assert not found.tags & {"script", "img", "iframe", "link", "b>name"}
+        assert not {name for name in found.attributes if name.startswith("on") or name in ("src", "href")}
+    assert "<b>first</b> of the pipeline viewing on the stack default" in run
+    assert "<svg" in run
+    assert '<td style="text-align:left">array ×2</td>' in run
+    assert "<b>viewing</b>: 1 run</p>" in pipeline
+    assert "&lt;img src=x onerror=alert(1)&gt;" in rows
+    assert "2 completed" in mapped
+    assert "<b>array[1]</b>" in instance
+    assert "<p>float64 (2, 2)</p><pre>[[1. 0.]\n [0. 1.]]</pre>" in array
+    assert "<th>&lt;b&gt;name</th><th>size</th>" in frame
+    assert "<td>&lt;script&gt;alert(1)&lt;/script&gt;</td><td>1</td>" in frame
+    assert "<p>2 rows, 2 columns</p>" in frame
+    assert "<pre>[0, 1]</pre>" in numbers
