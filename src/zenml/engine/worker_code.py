@@ -8,12 +8,14 @@ import os
 import pickle
 import sys
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
+from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from zenml.exceptions import StepInterfaceError, sentence
+from zenml.materializers.classes import class_at
 from zenml.materializers.pickling import Pickler
 
 if TYPE_CHECKING:
@@ -151,6 +153,23 @@ class _Pickler(Pickler):
         self._names = names
         self.needs_program = False
 
+    def reducer_override(self, obj: Any) -> Any:
+        """As its class does, but functions that are defined inside of others keep the module that they are in."""
+        reduced = super().reducer_override(obj)
+        if reduced is NotImplemented or not isinstance(obj, FunctionType) or reduced[0] is class_at:
+            return reduced
+        module = sys.modules.get(obj.__module__)
+        if module is None or obj.__globals__ is not vars(module):
+            return reduced
+        is_main = module is sys.modules["__main__"] and bool(self._names)
+        if not is_main and not _can_be_imported(module):
+            return reduced
+        self.needs_program = self.needs_program or is_main
+        make, (code, _, *more), (attributes, slots), *setter = reduced
+        own = {k: v for k, v in slots["__globals__"].items() if is_main and k not in self._names}
+        names = _Names("__main__" if is_main else module.__name__)
+        return make, (code, names, *more), (attributes, {**slots, "__globals__": own}), *setter
+
     def is_of_main(self, definition: Any) -> bool:
         """Whether a worker has it when it has executed the program."""
         found = super().is_of_main(definition) and definition.__qualname__.partition(".")[0] in self._names
@@ -174,6 +193,29 @@ class _Pickler(Pickler):
         except Exception:  # noqa: BLE001  whatever an object of the user's raises
             return False
         return True
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Comes out of a pickle as the names that a module defines, there."""
+
+    module: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _names_of, (self.module,)
+
+
+def _names_of(module: str) -> dict[str, Any]:
+    return vars(import_module(module))
+
+
+def _can_be_imported(module: ModuleType) -> bool:
+    parent, _, _ = module.__name__.rpartition(".")
+    path = getattr(sys.modules.get(parent), "__path__", ()) if parent else None
+    found = PathFinder.find_spec(module.__name__, path)
+    return (
+        found is not None and found.origin is not None and found.origin == getattr(module, "__file__", None)
+    )
 
 
 def _present_line(main: ModuleType) -> int | None:

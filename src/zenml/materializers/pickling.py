@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import MISSING
 from types import FunctionType
 from typing import IO, Any
 
@@ -24,6 +25,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         """How `obj` is pickled, if not as any other."""
         if isinstance(obj, (type, FunctionType)) and self.is_of_main(obj):
             return class_at, (import_path(obj),)  # type: ignore[arg-type]  # functions have paths, too
+        if obj is MISSING:
+            return "MISSING"  # fields of data classes are compared with it by identity
         reduced = super().reducer_override(obj)
         if reduced is not NotImplemented and isinstance(obj, type) and issubclass(obj, BaseMaterializer):
             # It is made empty and filled later, but must say from the start what it handles.
