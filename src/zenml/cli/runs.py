@@ -25,6 +25,8 @@ _ENTRIES = {
     "replay": entry("Commands", "zenml.cli.rerun:replay", "Run a past run again, with changes."),
     "diff": entry("Commands", "zenml.cli.diff:diff", "Show what two runs differ in."),
     "delete": entry("Commands", "zenml.cli.deletion:delete", "Delete runs that have ended."),
+    "export": entry("Commands", "zenml.cli.bundle:export", "Write a run to one file."),
+    "import": entry("Commands", "zenml.cli.bundle:import_", "Record a run from such a file."),
     "graph": entry("Commands", "zenml.cli.graph:graph", "Draw the steps and artifacts of a run."),
 }
 

@@ -1,6 +1,7 @@
 """Looking at what happened: pipelines, their runs, the runs' steps, and the values that these read and gave."""
 
 from zenml.post_execution.artifact import ArtifactView
+from zenml.post_execution.bundle import import_run
 from zenml.post_execution.diff import ABSENT, Difference, RunDiff, diff
 from zenml.post_execution.pipeline import PipelineRuns, PipelineView
 from zenml.post_execution.run import PipelineRunView
@@ -18,6 +19,7 @@ __all__ = [
     "StepView",
     "artifact_view",
     "diff",
+    "import_run",
     "pipeline_of",
     "pipelines_of",
     "run_of",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenml.exceptions import DoesNotExistException, nearest
@@ -189,6 +191,18 @@ class PipelineRunView(View):
     def history(self) -> RunHistory:
         """All that is recorded of it, read at once."""
         return self._stores.metadata.history(self._id)
+
+    def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write it to the file `path`, with its plan, logs and values: `import_run` reads it elsewhere. Gives the file.
+
+        Raises:
+            InUseError: it has not ended.
+            FileExistsError: there is something at `path`, and it may not be overwritten.
+            ArtifactGoneError, ArtifactCorruptedError: a value cannot be read.
+        """
+        from zenml.post_execution.bundle import export_run
+
+        return export_run(self._stores, self._record, path, overwrite=overwrite)
 
     def get_step_names(self) -> list[str]:
         """The names of its steps, in the order in which they run."""
