@@ -278,7 +278,9 @@ class Registry:
             if existing is None:
                 records.schedules.add(kept)
             elif overwrite:
-                kept = replace(kept, last=existing.last, is_paused=existing.is_paused)
+                # Times that others would have been, by the new rule, are not those that were missed.
+                created = existing.created if _same_times(existing, kept) else kept.created
+                kept = replace(kept, created=created, last=existing.last, is_paused=existing.is_paused)
                 records.schedules.replace(kept)
             else:
                 raise EntityExistsError(
@@ -555,6 +557,10 @@ def _complete(component: ComponentRecord) -> dict[str, Any]:
 
 def _alike(one: ScheduleRecord, other: ScheduleRecord) -> bool:
     return (one.source, one.source_root) == (other.source, other.source_root)
+
+
+def _same_times(one: ScheduleRecord, other: ScheduleRecord) -> bool:
+    return (one.when, one.start, one.end) == (other.when, other.start, other.end)
 
 
 def _named(components: Iterable[ComponentRecord]) -> str:

@@ -94,11 +94,13 @@ class Scheduler:
         self._look_every = look_every
         self._started: dict[str, tuple[Process, Firing]] = {}
         self._said: dict[str, str] = {}
+        self._horizon: datetime | None = None
         self.failed = False
         """Whether a run has ended otherwise than well."""
 
     def run(self, *, once: bool = False) -> None:
-        """Start what is due, until `stop` is called; with `once` until nothing is due any more and what was started has ended."""
+        """Start what is due, until `stop` is called; with `once` what is due now, until it has ended."""
+        self._horizon = self._clock() if once else None
         while not self._stopping.is_set():
             soonest = self._look()
             if once and not self._started:
@@ -137,14 +139,14 @@ class Scheduler:
         """Start a run if one is due. Gives the time to wait for, if there is one."""
         now = self._clock()
         try:
-            time = due_time(schedule, now)
+            time = due_time(schedule, self._horizon or now)
             if time is None:
+                self._said.pop(schedule.name, None)
                 return next_time(schedule)
             if self._is_active(schedule, now):
-                since = f"{next_time(schedule):%Y-%m-%d %H:%M:%SZ}"
                 self._say(
                     schedule.name,
-                    f"Schedule '{schedule.name}', due since {since}, waits for the end of its last run.",
+                    f"Schedule '{schedule.name}' is due, and waits for the end of its last run.",
                 )
                 return None
             claimed = self._registry.change_schedule(schedule.name, claim(schedule, time, now))
@@ -167,7 +169,6 @@ class Scheduler:
         except OSError as error:  # its folder is gone, for instance
             self._end(schedule.name, firing, ExecutionStatus.FAILED, f"It cannot be started: {error}")
         else:
-            self._said.pop(schedule.name, None)
             logger.info("Schedule '%s': started the run '%s'.", schedule.name, firing.run)
 
     def _reap(self) -> None:
@@ -175,8 +176,10 @@ class Scheduler:
             code = process.poll()
             if code is not None:
                 del self._started[name]
+                status = _status_of_exit(code)
+                how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 self._end(
-                    name, firing, _status_of_exit(code), f"Its process ended with the exit code {code}."
+                    name, firing, status, None if status in _WANTED else f"Its process ended with {how}."
                 )
 
     def _end(self, name: str, firing: Firing, status: ExecutionStatus, error: str | None) -> None:

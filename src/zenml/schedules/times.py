@@ -60,10 +60,11 @@ def time_after(schedule: ScheduleRecord, moment: datetime) -> datetime | None:
 
 
 def _taken_up_to(schedule: ScheduleRecord) -> datetime:
-    if (last := schedule.last) is not None:
-        # What was claimed and never begun is still to be run.
-        return last.time if last.has_begun else last.time - _MOMENT
-    return schedule.created if schedule.start is None else schedule.start - _MOMENT
+    before = schedule.created if schedule.start is None else schedule.start - _MOMENT
+    if (last := schedule.last) is None:
+        return before
+    # What was claimed and never begun is still to be run.
+    return max(before, last.time if last.has_begun else last.time - _MOMENT)
 
 
 def _last(schedule: ScheduleRecord, first: datetime, now: datetime) -> datetime:
