@@ -22,7 +22,7 @@ from zenml.engine.signals import terminable
 from zenml.engine.spread import Spread, spread
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunCancelledError, RunError, StepCrashedError, StepTimeoutError, StoreError
-from zenml.liveness import LEASE, this_process
+from zenml.liveness import LEASE, keeping, this_process
 from zenml.materializers.values import read_value
 from zenml.model.json import canonical
 from zenml.model.runs import CacheHit, Ending, RunDraft, StepDraft, StepOutcome, StepTask
@@ -246,7 +246,7 @@ class _Run:
     def control(self) -> None:
         """Bring every step to its end."""
         self._decisions.prefetch()
-        with ExitStack() as executors:
+        with keeping(self._store, self._run_id), ExitStack() as executors:
             self._own = executors.enter_context(
                 self._stack.orchestrator.executor(self._deployment, self._stack, self._runner)
             )
