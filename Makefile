@@ -10,13 +10,14 @@ WORKERS := $(shell test $(CORES) -gt 8 && echo 8 || echo $(CORES))
 # e.g. make test PYTEST="-k cache -x"
 PYTEST ?=
 
-.PHONY: help quickstart test check fix bench docs lock services clean
+.PHONY: help quickstart test check reliability fix bench docs lock services clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make quickstart   set up .venv and run examples/quickstart"
 	@echo "make check        ruff, mypy, import-linter"
 	@echo "make test         check, then all tests (with real PostgreSQL and MariaDB servers)"
+	@echo "make reliability  the reliability tests alone, at full length: kills, full disks, damage, many processes"
 	@echo "make fix          format, and repair what ruff can repair"
 	@echo "make bench        measure"
 	@echo "make docs         write the generated pages of docs/"
@@ -35,6 +36,9 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports
+
+reliability: $(VENV)/installed-dev services
+	ZENML_RELIABILITY=full $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/reliability $(PYTEST)
 
 fix: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix

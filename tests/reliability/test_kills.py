@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -56,8 +56,8 @@ def kill_and_resume(number: int, stack: Stack, processes: Zygote, path: Path) ->
     chance, name = random.Random(number), f"run_{number}"  # noqa: S311 - it is to be repeatable
     child = processes.start(f"{PROGRAMS}:run", path.with_suffix(".log"), seed=number, name=name)
     wait_for_a_moment(chance, child, path)
-    # The process that drives the run alone, or with its workers, as when the machine fails.
-    child.kill(family=chance.random() < 0.5)
+    family = child.family()
+    kill_some(chance, child, family)
     child.wait()
 
     store = stack.metadata_store
@@ -65,7 +65,7 @@ def kill_and_resume(number: int, stack: Stack, processes: Zygote, path: Path) ->
     view = run_of(store, stack.artifact_store, name)
     finished = completed_steps(view)
     assert_sound(stack)
-    within(5, lambda: not living_family(child))
+    within(5, lambda: not any(lives(process) for process in family))
     before = starts(path)
 
     if view is None or view.status is not ExecutionStatus.COMPLETED:
@@ -107,22 +107,23 @@ def completed_steps(view: PipelineRunView | None) -> set[str]:
     return {step.name for step in view.steps if step.status is ExecutionStatus.COMPLETED} if view else set()
 
 
-def living_family(child: Child) -> list[int]:
-    found = []
-    for process in psutil.process_iter(["pid", "status"]):
-        try:
-            if process.info["status"] != psutil.STATUS_ZOMBIE and session_of(process.pid) == child.pid:
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found
+def kill_some(chance: random.Random, child: Child, family: list[psutil.Process]) -> None:
+    """The process that drives the run; with its group, as a container's runtime does; or with all others, as a power failure does."""
+    kind = chance.randrange(3)
+    if kind == 0:
+        child.kill()
+        return
+    child.kill_group()
+    for process in family if kind == 2 else ():
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
-def session_of(pid: int) -> int:
+def lives(process: psutil.Process) -> bool:
     try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return 0
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_the_harness_counts_what_was_executed(

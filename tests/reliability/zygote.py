@@ -20,6 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 
 READY = (
@@ -55,9 +57,20 @@ class Child:
             time.sleep(0.002)
         return code
 
-    def kill(self, *, family: bool = False) -> None:
-        """End it by SIGKILL, with `family` together with all processes of its session."""
-        (os.killpg if family else os.kill)(self.pid, signal.SIGKILL)
+    def family(self) -> list[psutil.Process]:
+        """The processes that it has started, and that these have started."""
+        try:
+            return psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self) -> None:
+        """End it by SIGKILL, whatever it does."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def kill_group(self) -> None:
+        """The same, together with those that it has started, unless they are sessions of their own."""
+        os.killpg(self.pid, signal.SIGKILL)
 
 
 class Zygote:
