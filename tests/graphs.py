@@ -6,6 +6,7 @@ from uuid import UUID
 
 from zenml.enums import ExecutionStatus
 from zenml.model.deployment import Deployment, InputSpec, OutputSpec, StackSpec, StepSpec
+from zenml.model.housekeeping import RunHistory
 from zenml.model.runs import ArtifactRecord, RunRecord, StepRunRecord
 from zenml.post_execution.graph import RunGraph, graph_of
 
@@ -76,6 +77,7 @@ def graph(
     *,
     instances: Mapping[str, Sequence[StepRunRecord]] | None = None,
     outputs: Mapping[str, Mapping[str, ArtifactRecord]] | None = None,
+    removed: Sequence[int] = (),
     name: str = "monday",
     pipeline: str = "training",
 ) -> RunGraph:
@@ -101,11 +103,21 @@ def graph(
         steps=tuple(specs),
         stack=StackSpec("default", {}),
     )
-    return graph_of(
-        deployment,
-        run,
-        records or [record(spec.name) for spec in specs],
-        instances or {},
-        outputs or {},
-        now=160.0,
+    steps = list(records or [record(spec.name) for spec in specs])
+    by_name = {step.name: step.id for step in steps}
+    history = RunHistory(
+        run=run,
+        deployment="",
+        steps=[*steps, *(instance for found in (instances or {}).values() for instance in found)],
+        outputs={
+            **{by_name[name]: values for name, values in (outputs or {}).items()},
+            **{
+                instance.id: {"output": artifact()}
+                for found in (instances or {}).values()
+                for instance in found
+                if instance.status.is_successful
+            },
+        },
+        removed=dict.fromkeys(removed, 120.0),
     )
+    return graph_of(deployment, history, now=160.0)

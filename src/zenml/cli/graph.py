@@ -37,16 +37,14 @@ def graph(terminal: Terminal, name: str, file: Path | None) -> None:
 
     In the tree, a step stands below one that it waits for; where it waits for several, the others refer to it.
     """
-    found = active_run(terminal, name).graph
+    run = active_run(terminal, name)
     if file is not None:
-        from zenml.post_execution.page import draw
-
-        draw(found, file)
-        terminal.say(f"The graph of the run '{name}' is in {file}.")
+        terminal.say(f"The graph of the run '{name}' is in {run.draw(file)}.")
     elif terminal.output == "table":
-        click.echo(tree_text(found, terminal.width or _UNLIMITED, colored=terminal.is_interactive), nl=False)
+        width = terminal.width or _UNLIMITED
+        click.echo(tree_text(run.graph, width, colored=terminal.is_interactive), nl=False)
     else:
-        terminal.show(found.to_document(), None)
+        terminal.show(run.graph.to_document(), None)
 
 
 def tree_text(graph: RunGraph, width: int, *, colored: bool) -> str:
@@ -136,7 +134,8 @@ def _artifact(artifact: ArtifactNode) -> Text:
         line += f": {artifact.type_name}"
     if artifact.value is not None:
         line += f", {bytes_text(artifact.value.size)}"
-    return _line(line if artifact.exists else f"{line}, not there", "dim")
+    missing = "removed" if artifact.is_removed else "not there"
+    return _line(line if artifact.exists else f"{line}, {missing}", "dim")
 
 
 def _line(text: str, style: str) -> Text:

@@ -147,6 +147,8 @@ def _artifact_facts(artifact: ArtifactNode) -> Iterator[tuple[str, str]]:
         yield "uri", value.uri
         yield "digest", value.digest
         yield "from the cache", "yes" if artifact.is_cached else "no"
+        if artifact.is_removed:
+            yield "removed", "its files are gone"
     elif artifact.count is None:
         yield "value", "the step has not given it"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zenml.enums import ExecutionStatus
     from zenml.model.deployment import Deployment, OutputSpec, StepSpec
+    from zenml.model.housekeeping import RunHistory
     from zenml.model.runs import ArtifactRecord, ErrorRecord, RunRecord, StepRunRecord
 
 
@@ -54,13 +55,17 @@ class StepNode:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactNode:
-    """An output of a step: the value, or None where the step has not given it; of a mapped step, `count` values."""
+    """An output of a step: the value, or None where the step has not given it; of a mapped step, `count` values.
+
+    Of a value that `is_removed`, the files are gone.
+    """
 
     step: str
     name: str
     annotation: str
     value: ArtifactRecord | None = None
     is_cached: bool = False
+    is_removed: bool = False
     count: int | None = None
 
     @property
@@ -80,8 +85,8 @@ class ArtifactNode:
 
     @property
     def exists(self) -> bool:
-        """Whether the step has given it."""
-        return self.value is not None or bool(self.count)
+        """Whether the step has given it, and it was not removed."""
+        return (self.value is not None and not self.is_removed) or bool(self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,30 +141,22 @@ def first_line(error: ErrorRecord) -> str:
     return f"{error.type}: {error.message.strip()}".partition("\n")[0]
 
 
-def graph_of(
-    deployment: Deployment,
-    run: RunRecord,
-    steps: Sequence[StepRunRecord],
-    instances: Mapping[str, Sequence[StepRunRecord]],
-    outputs: Mapping[str, Mapping[str, ArtifactRecord]],
-    *,
-    now: float,
-) -> RunGraph:
-    """The graph of a run from what is recorded of it.
-
-    `instances` holds those of each mapped step that has been spread over its items; `outputs` what each other step has given. What
-    has not ended took its time until `now`.
-    """
-    specs = {spec.name: spec for spec in deployment.steps}
+def graph_of(deployment: Deployment, history: RunHistory, *, now: float) -> RunGraph:
+    """The graph of a run from what is recorded of it. What has not ended took its time until `now`, seconds since the epoch."""
+    instances: dict[str, list[StepRunRecord]] = {}
+    for record in history.steps:
+        if record.map_index >= 0:
+            instances.setdefault(record.name, []).append(record)
+    steps = {record.name: record for record in history.steps if record.map_index < 0}
     return RunGraph(
-        run,
-        tuple(_step_node(record, instances.get(record.name), now) for record in steps),
+        history.run,
+        tuple(_step_node(record, instances.get(record.name), now) for record in steps.values()),
         tuple(
-            _artifact_node(record, output, instances.get(record.name), outputs.get(record.name, {}))
-            for record in steps
-            for output in specs[record.name].outputs
+            _artifact_node(steps[spec.name], output, instances.get(spec.name), history)
+            for spec in deployment.steps
+            for output in spec.outputs
         ),
-        tuple(edge for record in steps for edge in _edges(specs[record.name])),
+        tuple(edge for spec in deployment.steps for edge in _edges(spec)),
     )
 
 
@@ -183,16 +180,19 @@ def _artifact_node(
     record: StepRunRecord,
     output: OutputSpec,
     instances: Sequence[StepRunRecord] | None,
-    outputs: Mapping[str, ArtifactRecord],
+    history: RunHistory,
 ) -> ArtifactNode:
-    value = outputs.get(output.name)
+    if instances is not None:  # a mapped step's own values are the items that it was spread over
+        given = sum(output.name in history.outputs.get(instance.id, ()) for instance in instances)
+        return ArtifactNode(record.name, output.name, output.annotation, count=given)
+    value = history.outputs.get(record.id, {}).get(output.name)
     return ArtifactNode(
         record.name,
         output.name,
         output.annotation,
         value,
         is_cached=value is not None and value.producer != record.id,
-        count=None if instances is None else sum(i.status.is_successful for i in instances),
+        is_removed=value is not None and value.id in history.removed,
     )
 
 
@@ -244,6 +244,7 @@ def _artifact_document(artifact: ArtifactNode) -> dict[str, Any]:
         "declared_type": artifact.annotation,
         "count": artifact.count,
         "is_cached": artifact.is_cached,
+        "is_removed": artifact.is_removed,
         "data_type": value and value.data_type,
         "uri": value and value.uri,
         "size": value and value.size,

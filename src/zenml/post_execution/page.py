@@ -23,8 +23,10 @@ _ON_A_PAGE = 20_000
 """Characters of one parameter, error or traceback."""
 
 
-def draw(graph: RunGraph, file: Path) -> None:
+def draw(graph: RunGraph, file: Path) -> Path:
     """Write the graph to a file: `.svg`, `.html` (a page that needs no network) or `.png`, which takes the library resvg-py.
+
+    Gives the file.
 
     Raises:
         ConfigurationError: the file's name ends otherwise, or there is no font to draw texts with.
@@ -41,6 +43,7 @@ def draw(graph: RunGraph, file: Path) -> None:
         raise ConfigurationError(
             f"A graph cannot be drawn to {str(file)!r}: expected a name that ends in .svg, .png or .html."
         )
+    return file
 
 
 def to_png(graph: RunGraph) -> bytes:

@@ -157,24 +157,20 @@ class PipelineRunView(View):
         """Its steps and artifacts, and what came from what, as they are now."""
         from zenml.post_execution.graph import graph_of
 
-        store = self._stores.metadata
-        records = store.steps(self._id)
-        mapped = [step for step in records if self.spec(step.name).is_mapped]
-        instances = {step.name: store.instances(self._id, step.name) for step in mapped}
-        # A mapped step's own values are the items that it was spread over, not its outputs.
-        outputs = {
-            step.name: store.outputs(step.id)
-            for step in records
-            if step.status.is_successful and step.name not in instances
-        }
-        return graph_of(
-            self.deployment,
-            self._record,
-            records,
-            {name: found for name, found in instances.items() if found},
-            outputs,
-            now=time.time(),
-        )
+        return graph_of(self.deployment, self.history, now=time.time())
+
+    def draw(self, path: str | os.PathLike[str]) -> Path:
+        """Draw the graph to the file `path`: `.svg`, `.html` (a page to look around in, without scripts from outside) or `.png`.
+
+        Gives the file.
+
+        Raises:
+            ConfigurationError: its name ends otherwise.
+            MissingPackageError: the library that draws `.png` is not installed.
+        """
+        from zenml.post_execution.page import draw
+
+        return draw(self.graph, Path(path))
 
     @property
     def steps(self) -> list[StepView]:

@@ -183,6 +183,7 @@ def test_the_graph_as_data() -> None:
         "declared_type": "int",
         "count": None,
         "is_cached": False,
+        "is_removed": False,
         "data_type": "builtins.int",
         "uri": value.uri,
         "size": value.size,
@@ -237,6 +238,13 @@ def test_types_of_values() -> None:
     outputs = {"a": {"output": artifact()}}
     given, declared = graph([spec("a", outputs=("output", "other"))], outputs=outputs).artifacts
     assert (given.type_name, declared.type_name) == ("DataFrame", "int")
+
+
+def test_values_that_were_removed() -> None:
+    outputs = {"a": {"output": artifact(id=7)}, "b": {"output": artifact(id=8)}}
+    removed, kept = graph([spec("a"), spec("b")], outputs=outputs, removed=[7]).artifacts
+    assert (removed.exists, removed.is_removed) == (False, True)
+    assert (kept.exists, kept.is_removed) == (True, False)
 
 
 def test_a_condition_alone_is_an_edge() -> None:
