@@ -23,7 +23,7 @@ from zenml.exceptions import (
 )
 from zenml.pipelines import pipeline
 from zenml.repository import Repository
-from zenml.steps import BaseStep, BaseStepConfig, Output, StepContext, step
+from zenml.steps import BaseStep, BaseStepConfig, Output, Retry, StepContext, step
 from zenml.testing import (
     assert_cached,
     assert_ran,
@@ -331,6 +331,40 @@ def test_an_attempt_fails(stack):
     assert_ran(failing(training(), "train", attempts=[2]).run(), "train", "report")
     with pytest.raises(PipelineInterfaceError, match="has no step 'trane'"):
         failing(training(), "trane").run()
+
+
+def test_an_attempt_that_fails_is_tried_again(stack):
+    @step(retries=Retry(attempts=3, on=(ConnectionError,)))
+    def fetch() -> int:
+        return 1
+
+    @pipeline
+    def fetching():
+        fetch()
+
+    run = failing(fetching(), "fetch", ConnectionError("no route"), attempts=[1, 2]).run()
+    assert run.get_step("fetch").attempts == 3
+    with pytest.raises(TimeoutError):
+        failing(fetching(), "fetch", TimeoutError()).run(enable_cache=False)
+
+
+@pytest.fixture
+def workers():
+    from zenml.orchestrators import LocalOrchestrator
+
+    with isolated_stack(orchestrator=LocalOrchestrator(name="workers", max_workers=2)) as stack:
+        yield stack
+
+
+def test_it_works_with_steps_in_processes_of_their_own(workers):
+    assert run_step(train, data=np.ones(4), count=2, rate=2) == 16.0
+    numbers = {"load": (np.ones(4), 3)}
+    factor = 2.0
+    run = replacing(training(), outputs=numbers, train=lambda data, count, config: factor * count).run()
+    assert value_of(run, "train") == 6.0
+    with pytest.raises(ConnectionError, match="no route"):
+        failing(replacing(training(), outputs=numbers), "train", ConnectionError("no route")).run()
+    assert_skipped(last_run(), "report")
 
 
 def test_a_failing_step_has_its_own_result_when_it_does_not_fail(stack):
