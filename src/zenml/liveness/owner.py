@@ -26,11 +26,15 @@ def is_dead(owner: Owner | None, lease_until: float | None, now: float) -> bool:
     A process that this one can see is dead when it is gone, or a zombie: at once, and whatever its lease says. Of any other owner
     nothing is known but its lease.
     """
-    if owner is not None and owner.kind == "process":
-        here = this_process()
-        if (owner.boot_id, owner.pid_namespace) == (here.boot_id, here.pid_namespace):
-            return owner.started != _start_of(owner.pid)
+    if owner is not None and is_visible(owner):
+        return owner.started != _start_of(owner.pid)
     return (lease_until or 0.0) < now
+
+
+def is_visible(owner: Owner) -> bool:
+    """Whether the owner is a process whose number means the same here: not one of another machine, boot or container."""
+    here = this_process()
+    return (owner.kind, owner.boot_id, owner.pid_namespace) == (here.kind, here.boot_id, here.pid_namespace)
 
 
 @lru_cache(maxsize=1)  # by number: a forked child is somebody else

@@ -22,11 +22,15 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from zenml._version import __version__
 from zenml.exceptions import StoreError
 from zenml.io.mounts import network_file_system
+from zenml.liveness.lock import hold, is_held
+from zenml.liveness.owner import is_visible
 from zenml.metadata_stores import statements
 from zenml.metadata_stores.schema import CURRENT, LOCKS, Schema, version
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
+
+    from zenml.model.runs import Owner
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -165,6 +169,13 @@ class Database:
             prepared = _Prepared(complete, self.engine.dialect, returns=returns)
             _prepared[key] = (prepared, statement)
             return prepared
+
+    def hold(self, owner: Owner) -> None:
+        """Show others that the owner lives, as long as this process does, where that can be shown without renewing a lease."""
+
+    def is_held(self, owner: Owner | None) -> bool:
+        """Whether the owner is known to live, whatever its lease says."""
+        return False
 
     def lock(self, tx: Transaction, name: str) -> None:
         """Wait until no other transaction holds the lock of that name; it is held until this one ends."""
@@ -342,6 +353,7 @@ class SQLiteDatabase(Database):
 
     def __init__(self, path: Path, *, what: str, durable: bool = False, schema: Schema = CURRENT) -> None:
         self._path = path
+        self._owners = path.with_name(f"{path.name}-owners")
         self._durable = durable
         self._network: str | None = None
         self._file: tuple[int, int] | None = None
@@ -379,6 +391,20 @@ class SQLiteDatabase(Database):
 
     def _begin(self, cursor: DBAPICursor, *, writing: bool) -> None:
         cursor.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    def hold(self, owner: Owner) -> None:
+        """Lock a byte of a file beside this one: the processes that read this one can tell, in other containers too."""
+        if owner.kind == "process" and owner.pid == os.getpid():
+            hold(self._owners, owner)
+
+    def is_held(self, owner: Owner | None) -> bool:
+        """Whether such a lock is held by a process that cannot be seen from here."""
+        return (
+            owner is not None
+            and owner.kind == "process"
+            and not is_visible(owner)
+            and is_held(self._owners, owner)
+        )
 
     def lock(self, tx: Transaction, name: str) -> None:
         """Nothing to wait for: there is one writing transaction at a time."""

@@ -120,7 +120,9 @@ class SQLMetadataStore(SQLHousekeeping):
             tx.run_many(sql.insert_step_run, [{**step, "run_id": run_id} for step in steps])
             return RunRegistration(run_id, dict(tx.rows(sql.step_run_ids, {"run_id": run_id})))
 
-        return database.write(work)
+        registration = database.write(work)
+        database.hold(run.owner)
+        return registration
 
     def start_attempt(
         self,
@@ -161,7 +163,7 @@ class SQLMetadataStore(SQLHousekeeping):
                 for id, who_else, lease in tx.rows(
                     sql.in_flight, {"cache_key": key.digest, "run_id": run_id}
                 ):
-                    if not is_dead(owner_of(who_else), lease, now):
+                    if not self._is_dead(owner_of(who_else), lease, now):
                         return InFlight(id)
             if attempts:
                 tx.run(sql.crash_attempts, {"step_run_id": step_run_id, "now": now})
@@ -412,11 +414,14 @@ class SQLMetadataStore(SQLHousekeeping):
         for run_id, owner, lease_until in runs:
             who = (owner, lease_until)
             if who not in judged:
-                judged[who] = is_dead(owner, lease_until, now)
+                judged[who] = self._is_dead(owner, lease_until, now)
             if judged[who]:
                 self._crash(run_id)
                 settled = True
         return settled
+
+    def _is_dead(self, owner: Owner | None, lease_until: float | None, now: float) -> bool:
+        return is_dead(owner, lease_until, now) and not self._database.is_held(owner)
 
     def _crash(self, run_id: int) -> None:
         database = self._database
@@ -425,7 +430,7 @@ class SQLMetadataStore(SQLHousekeeping):
         def work(tx: Transaction) -> None:
             # Under the lock, once more: its lease may have been renewed, or somebody else has settled it.
             for owner, lease_until in tx.rows(database.sql.owner_of, {"run_id": run_id}):
-                if is_dead(owner_of(owner), lease_until, time.time()):
+                if self._is_dead(owner_of(owner), lease_until, time.time()):
                     self._end_run(tx, values, "the run crashed")
 
         database.write(work)

@@ -1,11 +1,13 @@
 """The store in a file: where it lies, who uses it at once, and what it says when it cannot be used."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -355,3 +357,123 @@ def test_a_full_disk(tmp_path):
         store._database.engine.dispose()
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+# Who lives
+
+RUN_IN_A_CONTAINER = """
+    import sys, time
+    from dataclasses import replace
+    from tests.metadata_stores import register, start
+    from zenml.liveness import this_process
+    from zenml.metadata_stores import SQLiteMetadataStore
+    store = SQLiteMetadataStore(name="local", uri=sys.argv[1])
+    owner = replace(this_process(), pid_namespace="pid:[2]")
+    run = register(store, owner=owner, lease_until=time.time() - 1)
+    start(store, run.step_run_ids["load"])
+    print("started", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_process_of_another_container_lives_until_it_ends(tmp_path):
+    path = tmp_path / "metadata.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(RUN_IN_A_CONTAINER), str(path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.readline()
+        store = sqlite(path)
+        for _ in range(2):  # looking must not let go of it
+            assert store.run_by_name("run").status is ExecutionStatus.RUNNING
+        process.kill()
+        process.wait()
+    assert store.run_by_name("run").status is ExecutionStatus.CRASHED
+
+
+def test_a_child_does_not_keep_its_parent_alive(tmp_path):
+    path = tmp_path / "metadata.db"
+    code = RUN_IN_A_CONTAINER.replace(
+        'print("started", flush=True)',
+        "import os\n    child = os.fork()\n    if child == 0:\n        time.sleep(30)\n        os._exit(0)\n    print(child, flush=True)",
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), str(path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        child = int(process.stdout.readline())
+        assert sqlite(path).run_by_name("run").status is ExecutionStatus.RUNNING
+        process.kill()
+        process.wait()
+        assert sqlite(path).run_by_name("run").status is ExecutionStatus.CRASHED
+        os.kill(child, signal.SIGKILL)
+
+
+def test_whoever_has_left_no_lock_has_its_lease(tmp_path):
+    store = sqlite(tmp_path / "metadata.db")
+    run = register(store, lease_until=time.time() - 1)
+    assert store.run(run.run_id).status is ExecutionStatus.CRASHED
+
+
+# Where it lies
+
+
+def test_on_a_network_file_system_it_says_so_once_and_writes_no_log_ahead(tmp_path, monkeypatch, caplog):
+    local = sqlite(tmp_path / "moved.db")
+    register(local, "before")
+    local._database.engine.dispose()
+    table = tmp_path / "mounts"
+    table.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr("zenml.io.mounts._TABLE", table)
+    for name in ("new.db", "moved.db"):
+        caplog.clear()
+        path = tmp_path / name
+        store = apart(sqlite(path))
+        register(store, "after")
+        assert store.run_by_name("after").status is ExecutionStatus.RUNNING
+        (message,) = [record.getMessage() for record in caplog.records]
+        assert f"'local' in the file '{path}' lies on a network file system (nfs4)" in message
+        assert "let the processes of one machine at a time use it" in message
+        assert "use the flavor postgresql or mysql" in message
+        assert not (tmp_path / f"{name}-wal").exists()
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        with store._database.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_many_processes_write_at_once_on_a_network_file_system(tmp_path, monkeypatch):
+    store = sqlite(tmp_path / "metadata.db")
+    with monkeypatch.context() as changed:
+        table = tmp_path / "mounts"
+        table.write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
+        changed.setattr("zenml.io.mounts._TABLE", table)
+        register(store, "first")
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(WRITER), store.uri]
+    writers = [
+        subprocess.Popen(
+            [*command, str(number), "3"], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for number in range(6)
+    ]
+    assert [error for error in (writer.communicate("go\n")[1] for writer in writers) if error] == []
+    assert store.count_runs() == 1 + 6 * 3
+
+
+@pytest.mark.parametrize(("durability", "expected"), [("normal", 1), ("full", 2)])
+def test_durability_is_a_setting(tmp_path, durability, expected):
+    store = SQLiteMetadataStore(name="local", uri=str(tmp_path / "metadata.db"), durability=durability)
+    register(store)
+    with store._database.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == expected
+
+
+def test_another_durability_is_refused():
+    with pytest.raises(ConfigurationError, match="durability: Input should be 'normal' or 'full'"):
+        SQLiteMetadataStore(name="local", uri="/x.db", durability="high")
