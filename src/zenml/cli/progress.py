@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from itertools import chain, islice
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.box import HEAVY_EDGE
 from rich.console import Group
 from rich.live import Live
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from zenml.engine.capture import redirect_handlers
 from zenml.enums import ExecutionStatus
 from zenml.post_execution.wording import duration, plain
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from typing_extensions import Self
 
     from zenml.model.deployment import Deployment
@@ -64,16 +67,39 @@ class LiveObserver:
         self._skipped: dict[str, ExecutionStatus] = {}
         self._seconds: dict[str, float] = {}
         self._notes: dict[str, str] = {}
-        self._live = Live(console=console, get_renderable=self._display, refresh_per_second=8)
+        self._live = Live(
+            console=console,
+            get_renderable=self._display,
+            refresh_per_second=8,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def __enter__(self) -> Self:
         self._live.start()
+        if self._console.is_terminal:
+            self._console.file = self._console.file  # from now on this one, whatever `sys.stdout` is
+            for name in ("stdout", "stderr"):
+                stream = getattr(sys, name)
+                if stream is not None and stream.isatty():
+                    self._exchange(name, _AboveTable(self._console, stream))
         return self
 
     def __exit__(
         self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if isinstance(stream, _AboveTable):
+                stream.end()
+                self._exchange(name, stream.below)
         self._live.stop()
+
+    @staticmethod
+    def _exchange(name: str, stream: Any) -> None:
+        before = getattr(sys, name)
+        setattr(sys, name, stream)
+        redirect_handlers(before, stream)
 
     def run_started(self, deployment: Deployment) -> None:
         """List the steps."""
@@ -194,3 +220,44 @@ class LiveObserver:
             return duration(self._seconds[step])
         started = self._open.get(step)
         return "" if started is None else duration(self._clock() - started)
+
+
+class _AboveTable:
+    """A stream whose whole lines appear above what is live. That of rich takes each line apart, and shows a part of a line as a line."""
+
+    def __init__(self, console: Console, stream: TextIO) -> None:
+        self._console = console
+        self.below = stream
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Show the lines that are whole."""
+        lines, end, rest = (self._rest + text).rpartition("\n")
+        self._rest = rest.rpartition("\r")[2] if not rest.endswith("\r") else rest
+        if end:
+            self._show(lines + end)
+        return len(text)
+
+    def flush(self) -> None:
+        """A part of a line waits for the rest: it would be overwritten by the table."""
+
+    def end(self) -> None:
+        """Show what has no end."""
+        if self._rest:
+            self._show(f"{self._rest}\n")
+
+    def _show(self, lines: str) -> None:
+        self._console.print(_Raw(lines), end="")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.below, name)
+
+
+class _Raw:
+    """Text that goes to the terminal as it is."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment(self._text)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ENTRIES = {
     "list": entry("Commands", "zenml.cli.runs:list_", "List runs, the latest first."),
     "describe": entry("Commands", "zenml.cli.runs:describe", "Show a run and its steps."),
+    "logs": entry("Commands", "zenml.cli.logs:logs", "Show what the steps of a run have printed."),
     "cancel": entry("Commands", "zenml.cli.rerun:cancel", "End a run, wherever it runs."),
     "resume": entry("Commands", "zenml.cli.rerun:resume", "Go on with a run that did not end well."),
     "replay": entry("Commands", "zenml.cli.rerun:replay", "Run a past run again, with changes."),

@@ -233,7 +233,7 @@ class _Router(threading.local):
     def resemble(cls, stream: Any) -> None:
         """Have whatever else the stream has: with `__getattr__`, each `print` would take half as long again."""
         for name in dir(stream):
-            if not hasattr(cls, name):
+            if not name.startswith("_") and not hasattr(cls, name):
                 setattr(cls, name, _delegated(name))
 
     def __iter__(self) -> Iterator[str]:
@@ -271,7 +271,7 @@ class _Installed:
                         self._known.add(type(present))
                         router.resemble(present)
                     setattr(sys, name, router)
-                    _redirect_handlers(present, router)
+                    redirect_handlers(present, router)
 
     def leave(self, thread: int) -> None:
         with self._lock:
@@ -280,7 +280,7 @@ class _Installed:
                 router.unbind()
                 if not self.captures and getattr(sys, name) is router:
                     setattr(sys, name, self.outer[name])
-                    _redirect_handlers(router, self.outer[name])
+                    redirect_handlers(router, self.outer[name])
 
     def stream(self, name: str) -> TextIO | None:
         """Where this thread writes to."""
@@ -450,6 +450,17 @@ def own_process(*, prefixed: bool = False) -> Iterator[None]:
         own.restore()
 
 
+def redirect_handlers(old: Any, new: Any) -> None:
+    """Let what logs to the stream `old` log to `new`."""
+    if old is None:
+        return
+    # Handlers keep the stream that they were made with. The list of all of them has no public name.
+    for reference in logging._handlerList[:]:  # type: ignore[attr-defined]  # noqa: SLF001
+        handler = reference()
+        if isinstance(handler, logging.StreamHandler) and getattr(handler, "stream", None) is old:
+            handler.setStream(new)
+
+
 def _flush_all() -> None:
     for capture in list(_installed.captures.values()):
         capture.flush()
@@ -463,16 +474,6 @@ def _flush_c() -> None:
     import ctypes
 
     ctypes.CDLL(None).fflush(None)
-
-
-def _redirect_handlers(old: Any, new: Any) -> None:
-    if old is None:
-        return
-    # Handlers keep the stream that they were made with. The list of all of them has no public name.
-    for reference in logging._handlerList[:]:  # type: ignore[attr-defined]  # noqa: SLF001
-        handler = reference()
-        if isinstance(handler, logging.StreamHandler) and getattr(handler, "stream", None) is old:
-            handler.setStream(new)
 
 
 _installed = _Installed()

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zenml.engine.capture import own_process
 from zenml.engine.errors import error_record
 from zenml.engine.runner import Runner, is_retried
 from zenml.engine.tasks import read_document, task_of
@@ -82,4 +83,6 @@ def _limited(spec: StepSpec, task: StepTask, stack: Stack) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with own_process():
+        status = main()
+    sys.exit(status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zenml.model.housekeeping import RunHistory
     from zenml.model.runs import ErrorRecord, RunRecord
     from zenml.post_execution.graph import RunGraph
+    from zenml.post_execution.logs import StepLog
     from zenml.post_execution.pipeline import PipelineView
 
 
@@ -182,6 +183,16 @@ class PipelineRunView(View):
         if ended:
             self._ended_steps = steps
         return list(steps)
+
+    def logs(self, step: str | None = None, *, attempt: int | None = None) -> Iterator[StepLog]:
+        """The logs of its steps, in their order, or of one: "train", with all instances if it is mapped, or "train[3]".
+
+        `attempt` is the number of one; without it, the last. Raises DoesNotExistException.
+        """
+        from zenml.post_execution.logs import log_of, logged_steps
+
+        for record in logged_steps(self._stores, self._id, step):
+            yield log_of(self._stores, record, attempt)
 
     @property
     def history(self) -> RunHistory:

@@ -168,6 +168,13 @@ class StepView(View):
         return [step.id for step in self.parent_steps]
 
     @property
+    def logs(self) -> str | None:
+        """What its last attempt has printed and logged, so far; of a cached one, what the step that really ran has. None if nothing."""
+        from zenml.post_execution.logs import log_of
+
+        return log_of(self._stores, self._record).text()
+
+    @property
     def inputs(self) -> dict[str, ArtifactView]:
         """What it read, by input name, in the order of declaration.
 
