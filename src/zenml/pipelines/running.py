@@ -15,13 +15,21 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from zenml.context import running_step
-from zenml.exceptions import ConfigurationError, RunError, StackValidationError, StepInterfaceError
+from zenml.exceptions import (
+    ConfigurationError,
+    RunError,
+    SecretError,
+    StackValidationError,
+    StepInterfaceError,
+)
 from zenml.logger import get_logger, show_messages
 from zenml.model.json import canonical
 from zenml.model.names import check_name
+from zenml.stack.secrets import missing_secrets
 
 if TYPE_CHECKING:
     from zenml.engine import Past
+    from zenml.model.deployment import Deployment
     from zenml.pipelines.base_pipeline import BasePipeline
     from zenml.pipelines.compiler import Compiled
     from zenml.pipelines.schedule import Schedule
@@ -132,6 +140,7 @@ def prepare(
     )
     _check_operators(stack, compiled)
     stack.orchestrator.check_deployment(compiled.deployment)
+    _check_secrets(stack, compiled.deployment)
     return Prepared(pipeline, compiled, stack)
 
 
@@ -156,6 +165,14 @@ def execute(prepared: Prepared, past: Past | None = None) -> PipelineRunView:
         )
         raise result.exception
     return run_view(stack.metadata_store, stack.artifact_store, result.run_id)
+
+
+def _check_secrets(stack: Stack, deployment: Deployment) -> None:
+    if missing := missing_secrets(deployment, stack, of_components=False):
+        raise SecretError(
+            f"The pipeline '{deployment.pipeline}' cannot be run on the stack '{stack.name}': there is not {'; nor '.join(missing)}. "
+            "Register secrets with `zenml secret register`."
+        )
 
 
 def _refuse_in_a_step(pipeline: BasePipeline) -> None:

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from zenml.stack.stack import Stack
 
 
-def missing_secrets(deployment: Deployment, stack: Stack) -> list[str]:
+def missing_secrets(deployment: Deployment, stack: Stack, *, of_components: bool = True) -> list[str]:
     """What the deployment refers to and does not exist, each as a sentence without its end: "the secret 'x', for ...".
 
-    Secrets that the pipeline declares, references in the fields of components and in parameters of steps. A secrets manager that does
+    Secrets that the pipeline declares, references in parameters of steps and, `of_components`, in the fields of components, which need
+    not all be used. A secrets manager that does
     not answer is not asked further: the step will say what is wrong. Variables of the environment count where the steps see this one.
     """
     sees_this = stack.orchestrator.spread is not Reach.NETWORK
     known: dict[str, frozenset[str] | None] = {}
     missing: dict[str, None] = {}
-    for name, key, purpose in _needed(deployment):
+    for name, key, purpose in _needed(deployment, of_components=of_components):
         if name == ENVIRONMENT:
             if sees_this and key not in os.environ:
                 missing[f"the environment variable '{key}', for {purpose}"] = None
@@ -43,11 +44,11 @@ def missing_secrets(deployment: Deployment, stack: Stack) -> list[str]:
     return list(missing)
 
 
-def _needed(deployment: Deployment) -> Iterator[tuple[str, str, str]]:
+def _needed(deployment: Deployment, *, of_components: bool) -> Iterator[tuple[str, str, str]]:
     """Name, key (empty for any) and purpose."""
     for name in deployment.secrets:
         yield name, "", f"the pipeline '{deployment.pipeline}'"
-    for component in deployment.stack.components.values():
+    for component in deployment.stack.components.values() if of_components else ():
         for name, key in references(dict(component.configuration)):
             yield name, key, f"the {component.type.display} '{component.name}'"
     for step in deployment.steps:
