@@ -87,13 +87,13 @@ def _table(run: PipelineRunView) -> Table:
     from zenml.post_execution.graph import first_line
 
     graph = run.graph
-    position = {step.name: index for index, step in enumerate(graph.steps)}
+    parents = _parents(run)
     rows = [
         (
             step.label,
             step.status,
             None if step.seconds is None else round(step.seconds, 3),
-            ", ".join(sorted(run.spec(step.name).upstream, key=position.__getitem__)),
+            ", ".join(parents[step.name]),
             step.note,
         )
         for step in graph.steps
@@ -106,6 +106,13 @@ def _table(run: PipelineRunView) -> Table:
     if run.error is not None and not any(step.error for step in graph.steps):
         about.append(first_line(run.error))
     return Table(("STEP", "STATUS", "SECONDS", "AFTER", "NOTE"), rows, title=title, caption=" ".join(about))
+
+
+def _parents(run: PipelineRunView) -> dict[str, list[str]]:
+    """What each step waits for, in the order of the run."""
+    specs = run.deployment.steps
+    position = {spec.name: index for index, spec in enumerate(specs)}
+    return {spec.name: sorted(spec.upstream, key=position.__getitem__) for spec in specs}
 
 
 def _is_ending(run: PipelineRunView) -> bool:
@@ -134,6 +141,7 @@ def _run_document(run: RunRecord) -> dict[str, Any]:
 
 
 def _described(run: PipelineRunView) -> dict[str, Any]:
+    parents = _parents(run)
     return {
         "pipeline": run.pipeline_name,
         "name": run.name,
@@ -147,16 +155,16 @@ def _described(run: PipelineRunView) -> dict[str, Any]:
         "origin": _origin(run),
         "cancel_requested": run.is_cancel_requested,
         "error": None if run.error is None else f"{run.error.type}: {run.error.message}",
-        "steps": [_step_document(step) for step in run.steps],
+        "steps": [_step_document(step, parents[step.name]) for step in run.steps],
     }
 
 
-def _step_document(step: StepView) -> dict[str, Any]:
+def _step_document(step: StepView, parents: list[str]) -> dict[str, Any]:
     return {
         "name": step.name,
         "status": step.status.value,
         "seconds": None if step.duration is None else round(step.duration.total_seconds(), 3),
-        "parents": [parent.name for parent in step.parent_steps],
+        "parents": parents,
         "parameters": dict(step.parameters),
         "inputs": {name: artifact.uri for name, artifact in step.inputs.items()},
         "outputs": {name: artifact.uri for name, artifact in step.outputs.items()},

@@ -19,6 +19,7 @@ _RESVG = "resvg-py>=0.5"
 _ZOOM = 2.0
 _LARGEST = 16_000
 """Pixels of a picture's longer side: hardly a program shows more."""
+_LEGIBLE = 0.25
 _ON_A_PAGE = 20_000
 """Characters of one parameter, error or traceback."""
 
@@ -29,7 +30,7 @@ def draw(graph: RunGraph, file: Path) -> Path:
     Gives the file.
 
     Raises:
-        ConfigurationError: the file's name ends otherwise, or there is no font to draw texts with.
+        ConfigurationError: the file's name ends otherwise; for a picture, there is no font, or it would be too large.
         MissingPackageError: resvg-py is not installed.
     """
     kind = file.suffix.lower()
@@ -60,7 +61,12 @@ def to_png(graph: RunGraph) -> bytes:
             "A PNG would have no texts: there is no font on this machine. Install one (Debian: fonts-dejavu-core), or draw an .svg file."
         )
     drawing = to_svg(graph)
-    return bytes(svg_to_bytes(svg_string=drawing, zoom=min(_ZOOM, _LARGEST / max(_extent(drawing)))))
+    zoom = min(_ZOOM, _LARGEST / max(_extent(drawing)))
+    if zoom < _LEGIBLE:
+        raise ConfigurationError(
+            f"A graph of {len(graph.steps)} steps is too large for a picture that one could read: draw an .html or an .svg file."
+        )
+    return bytes(svg_to_bytes(svg_string=drawing, zoom=zoom))
 
 
 _SAMPLE = f'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><text y="15" font-family="{FONTS}">{{}}</text></svg>'

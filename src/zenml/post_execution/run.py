@@ -34,7 +34,7 @@ class PipelineRunView(View):
     def __init__(self, stores: Stores, record: RunRecord) -> None:
         super().__init__(stores, record.id)
         self._last = record
-        self._ended_steps: list[StepView] | None = None
+        self._ended_steps: dict[str, StepView] | None = None
 
     @property
     def _record(self) -> RunRecord:
@@ -146,9 +146,9 @@ class PipelineRunView(View):
 
     def producers(self, steps: Iterable[str]) -> set[int]:
         """The ids of these steps of the run, and of their instances."""
-        wanted = set(steps)
-        found = {step.id for step in self.steps if step.name in wanted}
-        for name in wanted:
+        views, found = self._steps(), set()
+        for name in steps:
+            found.add(views[name].id)
             if self.spec(name).is_mapped:
                 found.update(record.id for record in self._stores.metadata.instances(self._id, name))
         return found
@@ -176,13 +176,17 @@ class PipelineRunView(View):
     @property
     def steps(self) -> list[StepView]:
         """Its steps, in the order in which they run; a mapped one counts as one."""
+        return list(self._steps().values())
+
+    def _steps(self) -> dict[str, StepView]:
         if self._ended_steps is not None:
-            return list(self._ended_steps)
+            return self._ended_steps
         ended = self._record.status.is_finished
-        steps = [StepView(self._stores, record, self) for record in self._stores.metadata.steps(self._id)]
+        records = self._stores.metadata.steps(self._id)
+        steps = {record.name: StepView(self._stores, record, self) for record in records}
         if ended:
             self._ended_steps = steps
-        return list(steps)
+        return steps
 
     def logs(self, step: str | None = None, *, attempt: int | None = None) -> Iterator[StepLog]:
         """The logs of its steps, in their order, or of one: "train", with all instances if it is mapped, or "train[3]".
@@ -217,7 +221,7 @@ class PipelineRunView(View):
 
     def get_step(self, name: str) -> StepView:
         """The step of that name in the pipeline. Raises DoesNotExistException, a KeyError."""
-        steps = {step.name: step for step in self.steps}
+        steps = self._steps()
         if name not in steps:
             raise DoesNotExistException(f"The run '{self.name}' has no step '{name}'.{nearest(name, steps)}")
         return steps[name]
