@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from zenml.stack import Stack
 
 
+OFF = "caching is off for this step"
+"""The reason of a step that takes no earlier results."""
+
+
 @dataclass(frozen=True, slots=True)
 class Miss:
     """No earlier result is taken. `reason` says why in words, where the key alone does not tell."""
@@ -56,7 +60,7 @@ class Decisions:
             if reason is None:
                 return known
         if not spec.enable_cache:
-            return Miss(reason or "caching is off for this step")
+            return Miss(reason or OFF)
         for result in self._candidates(key.digest):
             reason = self._expired(spec, result) or self._unusable(result)
             if reason is None:

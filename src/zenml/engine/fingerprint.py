@@ -54,6 +54,7 @@ class Fingerprints:
     def __init__(self) -> None:
         self._known: dict[Any, tuple[_Piece, ...]] = {}
         self._kept: list[Any] = []  # so that no other object gets the identity of one that is known
+        self._sources: dict[str, Source | None] = {}
 
     def code_of(self, step: Any, *others: Any) -> dict[str, str]:
         """The same as the function `code_of`."""
@@ -77,6 +78,18 @@ class Fingerprints:
             name: min(digests) if len(digests) == 1 else _digest(" ".join(sorted(digests)))
             for name, digests in sorted(found.items())
         }
+
+    @property
+    def imported(self) -> set[str]:
+        """The packages that the sources which were read import, those of the project included, by the first part of their names."""
+        return {name for source in self._sources.values() if source is not None for name in source.packages}
+
+    def _source(self, file: str | None) -> Source | None:
+        if file is None:
+            return None
+        if file not in self._sources:
+            self._sources[file] = source_at(file)
+        return self._sources[file]
 
     def _roots(self, thing: Any, *, is_step: bool = False) -> list[_Piece]:
         if not isinstance(thing, FunctionType):
@@ -137,7 +150,7 @@ class Fingerprints:
     def _function(self, function: FunctionType, kind: str = "function", *, decorated: bool = True) -> _Piece:
         code = function.__code__
         module = function.__globals__.get("__name__", "")
-        source = source_at(code.co_filename)
+        source = self._source(code.co_filename)
         node = source.function(code, is_current=source.changed < _started() - _SLACK) if source else None
         where = _Place(module, function.__globals__, _cells(function))
         reaches = [
@@ -165,7 +178,7 @@ class Fingerprints:
         functions = [f for value in vars(class_).values() for f in _functions(value)]
         name = f"{_module_name(module)}.{class_.__qualname__}"
         bases = tuple(_Found(base, base.__module__, base.__qualname__) for base in class_.__bases__)
-        source, node = _class_node(class_, functions)
+        source, node = self._class_node(class_, functions)
         if source is None or node is None:
             # Made by a call, as steps are by their decorator: it is what was put into it.
             values = {k: _text(v) for k, v in vars(class_).items() if not k.startswith("__")}
@@ -197,7 +210,7 @@ class Fingerprints:
 
     def _constant(self, target: _Found) -> Iterator[_Piece]:
         thing, module, name = target
-        module, name = _origin(thing, module, name)
+        module, name = self._origin(thing, module, name)
         reaches: list[Any] = []
         text = _text(thing, reaches)
         found = tuple(_Found(one, module, "") for one in reaches)
@@ -208,6 +221,37 @@ class Fingerprints:
                 yield from self._at(one)
             yield from self._at(_Found(type(thing), "", ""))
             yield from self._written(module, name)
+
+    def _class_node(
+        self, class_: type[Any], functions: Iterable[FunctionType]
+    ) -> tuple[Source | None, ast.ClassDef | None]:
+        # By its functions where there is no module's file: in a notebook, the class stands in a cell.
+        files = [_file(class_.__module__), *(f.__code__.co_filename for f in functions)]
+        for file in dict.fromkeys(files):
+            source = self._source(file)
+            nodes = source.classes(class_.__qualname__) if source else []
+            fitting = [node for node in nodes if any(_stands_in(f, source, node) for f in functions)]
+            if nodes:
+                return source, (fitting or nodes)[-1]
+        return None, None
+
+    def _origin(self, thing: Any, module: str, name: str) -> tuple[str, str]:
+        """Where a constant was defined, before it was imported from there."""
+        seen = set()
+        while (module, name) not in seen:
+            seen.add((module, name))
+            source = self._source(_file(module))
+            imported = source.imports.get(name) if source else None
+            if imported is None or imported.name is None:
+                break
+            try:
+                origin = sys.modules.get(resolve_name(imported.module, _package(module)))
+            except ImportError:
+                break
+            if origin is None or vars(origin).get(imported.name, seen) is not thing:
+                break
+            module, name = origin.__name__, imported.name
+        return module, name
 
     def _follow(self, uses: Uses, where: _Place, owner: str) -> Iterator[_Target]:
         """What these names lead to, each as far as modules and classes go."""
@@ -247,7 +291,7 @@ class Fingerprints:
         file = _file(module)
         if file is None:
             return
-        source = source_at(file)
+        source = self._source(file)
         name = f"module {_module_name(module)}"
         if source is not None:
             yield _Piece(
@@ -260,8 +304,7 @@ class Fingerprints:
 
     def _written(self, module: str, name: str, *rest: str) -> Iterator[_Piece]:
         """What the module's text says of a name."""
-        file = _file(module)
-        source = source_at(file) if file else None
+        source = self._source(_file(module))
         label = f"{_module_name(module)}.{name}"
         if source is not None and (node := source.definitions.get(name)) is not None:
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
@@ -407,20 +450,6 @@ def _defaults(function: FunctionType, node: ast.AST | None) -> Iterator[tuple[st
             yield name, value
 
 
-def _class_node(
-    class_: type[Any], functions: Iterable[FunctionType]
-) -> tuple[Source | None, ast.ClassDef | None]:
-    # By its functions where there is no module's file: in a notebook, the class stands in a cell.
-    files = [_file(class_.__module__), *(f.__code__.co_filename for f in functions)]
-    for file in dict.fromkeys(files):
-        source = source_at(file) if file else None
-        nodes = source.classes(class_.__qualname__) if source else []
-        fitting = [node for node in nodes if any(_stands_in(f, source, node) for f in functions)]
-        if nodes:
-            return source, (fitting or nodes)[-1]
-    return None, None
-
-
 def _stands_in(function: FunctionType, source: Source | None, node: ast.ClassDef) -> bool:
     code = function.__code__
     return (
@@ -456,26 +485,6 @@ def _uses_of(code: CodeType) -> Uses:
         queue += [constant for constant in present.co_consts if isinstance(constant, CodeType)]
     paths = tuple((one,) for one in names)
     return Uses(tuple((one, other) for one in names for other in names) or paths, paths, ())
-
-
-def _origin(thing: Any, module: str, name: str) -> tuple[str, str]:
-    """Where a constant was defined, before it was imported from there."""
-    seen = set()
-    while (module, name) not in seen:
-        seen.add((module, name))
-        file = _file(module)
-        source = source_at(file) if file else None
-        imported = source.imports.get(name) if source else None
-        if imported is None or imported.name is None:
-            break
-        try:
-            origin = sys.modules.get(resolve_name(imported.module, _package(module)))
-        except ImportError:
-            break
-        if origin is None or vars(origin).get(imported.name, seen) is not thing:
-            break
-        module, name = origin.__name__, imported.name
-    return module, name
 
 
 # Values

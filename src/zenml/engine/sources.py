@@ -107,6 +107,17 @@ class Source:
             if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
         ]
 
+    @cached_property
+    def packages(self) -> frozenset[str]:
+        """The first parts of the names of all modules that are imported anywhere in it, relative ones left out."""
+        found: set[str] = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                found.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                found.add(node.module.partition(".")[0])
+        return frozenset(found)
+
     def digest(self, node: ast.AST, *, decorated: bool = True) -> str:
         """The digest of what a part of this source says."""
         key = node, decorated
@@ -204,7 +215,9 @@ class Source:
                 elif name in scope.imported:
                     # For what importing it does, and by its whole name.
                     modules = [alias.name for alias in child.names] if isinstance(child, ast.Import) else []
-                    imported |= {(Imported(module, None), ()): None for module in modules} or {(target, ()): None}
+                    imported |= {(Imported(module, None), ()): None for module in modules} or {
+                        (target, ()): None
+                    }
         return Uses(
             tuple(path for path in paths if path[0] in scope.globals or path[0] in around),
             tuple(path for path in paths if path[0] in scope.variables or path[0] in around),

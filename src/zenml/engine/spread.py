@@ -58,7 +58,7 @@ def spread(
         StepInterfaceError: a value is no list, or the lists differ in length; no instance is registered.
         ArtifactError: a list cannot be read.
     """
-    key = cache_key({"spread over": ",".join(sorted(lists))}, lists)
+    key = spread_key(lists)
     inputs = {name: record.id for name, record in lists.items()}
     store = stack.metadata_store
     earlier = decide(spec, key)
@@ -84,6 +84,11 @@ def spread(
     ]
     artifacts, ids = store.expand_step(claim, written, drafts)
     return Spread(_by_input(lists, artifacts), ids, is_cached=False)
+
+
+def spread_key(lists: Mapping[str, ArtifactRecord]) -> CacheKey:
+    """The key by which the items of these lists are found again: what is done with them does not matter."""
+    return cache_key({"spread over": ",".join(sorted(lists))}, lists)
 
 
 def _items(spec: StepSpec, name: str, value: Any) -> Sequence[Any]:

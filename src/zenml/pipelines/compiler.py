@@ -12,6 +12,7 @@ from uuid import UUID
 
 from zenml._version import __version__
 from zenml.engine.fingerprint import Fingerprints
+from zenml.engine.packages import environment_of
 from zenml.exceptions import PipelineInterfaceError, StepInterfaceError
 from zenml.materializers.classes import import_path
 from zenml.model.deployment import ConditionSpec, Deployment, InputSpec, OutputSpec, StackSpec, StepSpec
@@ -65,9 +66,7 @@ def compile_pipeline(
         cache = invocation.step.CACHE
         if id(cache) not in cache_parts:
             cache_parts[id(cache)] = cache.parts(invocation.name, root or Path.cwd()) if cache else {}
-        specs.append(
-            _spec(invocation, codes[code], cache_parts[id(cache)], root, enable_cache=enable_cache)
-        )
+        specs.append(_spec(invocation, codes[code], cache_parts[id(cache)], root, enable_cache=enable_cache))
     source, arguments = origin_of(pipeline, root)
     deployment = Deployment(
         pipeline=pipeline.name,
@@ -81,6 +80,7 @@ def compile_pipeline(
         requirements=tuple(sorted(pipeline.requirements)),
         secrets=tuple(pipeline.secrets),
         docstring=pipeline.__doc__,
+        environment=environment_of(fingerprints.imported),
         zenml_version=__version__,
         git_sha=git_sha,
         source=source,

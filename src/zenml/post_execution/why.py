@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import DoesNotExistException
@@ -52,6 +52,27 @@ def why_all(run: PipelineRunView) -> list[Explanation]:
     return _Explainer(run).all()
 
 
+class Keyed(Protocol):
+    """A step that had a cache key."""
+
+    @property
+    def key_parts(self) -> Mapping[str, str]: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+
+
+def differences(
+    previous: Keyed, parts: Mapping[str, str], parameters: Mapping[str, Any], of_input: Callable[[str], str]
+) -> list[str]:
+    """What the cache key of a step differs in from that of an earlier run, in words; `of_input` tells about an input that differs."""
+    words = changes(previous.key_parts, parts, previous.parameters, parameters)
+    inputs = changed_inputs(previous.key_parts, parts)
+    words += [of_input(name) for name in inputs[:_MOST]]
+    if len(inputs) > _MOST:
+        words.append(f"and {len(inputs) - _MOST} other inputs changed")
+    return words
+
+
 def changes(
     before: Mapping[str, str],
     now: Mapping[str, str],
@@ -93,6 +114,31 @@ def as_in_run(run: str, ended: datetime | None, source: str, step: str) -> str:
 def as_in_step(label: str) -> str:
     """The reason of a step that takes the result of another one of its own run."""
     return f"as the step '{label}' of this run"
+
+
+def counted(reasons: Iterable[str]) -> Iterator[str]:
+    """The reasons of the instances of a mapped step: the most frequent ones."""
+    counts = Counter(reasons)
+    for reason, count in counts.most_common(_MOST):
+        yield reason if count == 1 else f"{reason} ({count} instances)"
+    if len(counts) > _MOST:
+        yield f"and {len(counts) - _MOST} other reasons"
+
+
+def input_words(name: str, maker: str, *, is_new: bool) -> str:
+    """The reason that is another input; `maker` is the step that made it, and why."""
+    return f"input {name} {'is new' if is_new else 'changed'} (made by {maker})"
+
+
+def same_key(status: ExecutionStatus, run: str) -> str:
+    """The reason of a step whose key is that of the last run: there is no result of that."""
+    if status is ExecutionStatus.CANCELLED:
+        return f"it was cancelled in the run '{run}'"
+    if status.is_successful:
+        return f"its result of the run '{run}' lies in another artifact store, or could not be read any more"
+    if status.is_finished:
+        return f"it has {status} in the run '{run}'"
+    return f"the run '{run}' had not finished it"
 
 
 class _Explainer:
@@ -152,55 +198,37 @@ class _Explainer:
     def _of_instances(self, instances: list[StepView]) -> Iterator[str]:
         states = Counter("cached" if one.is_cached else str(one.status) for one in instances)
         yield ", ".join(f"{count} of {len(instances)} instances {state}" for state, count in states.items())
-        reasons = Counter(
+        yield from counted(
             reason for one in instances if not one.is_cached for reason in self._reasons(one, deep=False)
         )
-        for reason, count in reasons.most_common(_MOST):
-            yield reason if count == 1 else f"{reason} ({count} instances)"
-        if len(reasons) > _MOST:
-            yield f"and {len(reasons) - _MOST} other reasons: ask for the instances"
 
     def _of_miss(self, step: StepView, *, deep: bool) -> Iterator[str]:
         previous = step.previous
         if previous is None:
             yield FIRST_RUN
             return
-        before, now = previous.key_parts, step.key_parts
-        words = changes(before, now, previous.parameters, step.parameters)
-        yield from words
-        inputs = changed_inputs(before, now)
-        for name in inputs[:_MOST]:
-            yield self._of_input(step, name, is_new=f"input {name}" not in before, deep=deep)
-        if len(inputs) > _MOST:
-            yield f"and {len(inputs) - _MOST} other inputs changed"
-        if not words and not inputs:
-            yield _same_key(previous)
+
+        def of_input(name: str) -> str:
+            return self._of_input(step, name, is_new=f"input {name}" not in previous.key_parts, deep=deep)
+
+        yield from differences(previous, step.key_parts, step.parameters, of_input) or [
+            same_key(previous.status, previous.run.name)
+        ]
 
     def _of_input(self, step: StepView, name: str, *, is_new: bool, deep: bool) -> str:
         base, _, index = name.rstrip("]").partition("[")
         source = self._run.spec(step.name).inputs.get(base)
         if source is None or f"input {name}" not in step.key_parts:
             return f"input {name} is gone"
-        what = f"input {name} {'is new' if is_new else 'changed'}"
         producer = self._steps[source.step]
         instances = self._instances_of(producer) if producer.is_mapped and source.mode != "items" else []
         at = int(index) if index else step.map_index
         producer = instances[at] if 0 <= at < len(instances) else producer
         if not deep:
-            return f"{what} (made by {producer.label})"
+            return input_words(name, producer.label, is_new=is_new)
         how = "" if producer.is_cached else "which ran because "
-        return f"{what} (made by {producer.label}, {how}{self._reasons(producer, deep=False)[0]})"
-
-
-def _same_key(previous: StepView) -> str:
-    run = previous.run.name
-    if previous.status is ExecutionStatus.CANCELLED:
-        return f"it was cancelled in the run '{run}'"
-    if previous.status.is_successful:
-        return f"its result of the run '{run}' lies in another artifact store, or could not be read any more"
-    if previous.status.is_finished:
-        return f"it {previous.status} in the run '{run}'"
-    return f"the run '{run}' had not finished it"
+        reason = self._reasons(producer, deep=False)[0]
+        return input_words(name, f"{producer.label}, {how}{reason}", is_new=is_new)
 
 
 # Words
