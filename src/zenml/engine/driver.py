@@ -342,8 +342,7 @@ class _Run:
         node.attempts += 1
         node.timed_out = False
         node.started = time.perf_counter()
-        timeout = node.spec.timeout
-        node.deadline = None if timeout is None else time.monotonic() + timeout
+        node.deadline = None
         if node.attempts == 1 and node.waits_since is None:
             self._observer.step_started(node.label)
         self._under_way[node.step_run_id] = node, executor
@@ -354,6 +353,8 @@ class _Run:
             del self._under_way[node.step_run_id]
             self._record_cancelled(node)
             raise
+        if node.spec.timeout is not None:
+            node.deadline = time.monotonic() + node.spec.timeout
 
     def _collect(self) -> None:
         """Wait until something ends, or something is due."""

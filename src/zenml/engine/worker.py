@@ -17,6 +17,7 @@ from zenml.enums import ExecutionStatus
 from zenml.materializers.pickling import dumps
 from zenml.model.runs import StepOutcome
 from zenml.orchestrators.worker_pool import Report
+from zenml.secret.known import known_values
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -38,6 +39,8 @@ def main() -> None:
         contextlib.suppress(EOFError, ConnectionError, AttemptStopped),
     ):
         runner = _runner(connection)
+        if runner is not None:
+            connection.send(None)  # it has started
         while runner is not None:
             task: StepTask = connection.recv()
             connection.send(_report(runner, task, stop))
@@ -84,11 +87,11 @@ def _report(runner: Runner, task: StepTask, stop: _Stop) -> Report:
         return Report(outcome)
     from dataclasses import replace
 
-    return Report(replace(outcome, exception=None), outcome.error, _pickled(outcome.exception))
+    return Report(replace(outcome, exception=None), outcome.error, _pickled(outcome.exception), known_values())
 
 
 def _raised(error: BaseException) -> Report:
-    return Report(None, error_record(error), _pickled(error))
+    return Report(None, error_record(error), _pickled(error), known_values())
 
 
 def _pickled(error: BaseException) -> bytes | None:

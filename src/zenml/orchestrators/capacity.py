@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-9
 _CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def devices() -> tuple[str, ...]:
 def _limits(name: str) -> list[str]:
     """The limits of that name for this process's control group and those that it lies in (version 2 of control groups)."""
     try:
-        own = Path("/proc/self/cgroup").read_text(encoding="utf-8").rpartition("0::/")[2].strip()
+        own = _OWN_CGROUP.read_text(encoding="utf-8").rpartition("0::/")[2].strip()
     except OSError:
         return []
     folder = _CGROUPS / own

@@ -117,7 +117,9 @@ class _LocalExecutor(Executor):
         """Hand the attempt to a worker, or execute it."""
         spec = self._specs[task.step]
         if self._is_for_worker(spec):
-            self._pool.submit(task, self._reserved.take(task.step_run_id, spec.resources))
+            devices = self._reserved.take(task.step_run_id, spec.resources)
+            # The start of a process, which may import much, does not count for the timeout.
+            self._pool.submit(task, devices, when_ready=spec.timeout is not None)
         else:
             self._here.submit(task)
 

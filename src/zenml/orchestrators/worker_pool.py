@@ -18,6 +18,7 @@ from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunError, StepCrashedError
 from zenml.model.runs import ErrorRecord, StepOutcome
 from zenml.orchestrators.worker_output import WorkerOutput
+from zenml.secret.known import remember
 
 if TYPE_CHECKING:
     from zenml.model.runs import StepTask
@@ -48,12 +49,13 @@ class Report(NamedTuple):
     """What a worker says of an attempt.
 
     `exception` is the pickled exception of a step that failed, where it can be had so, and `error` its record. Without an outcome,
-    the worker raises it: whatever is to end the run.
+    the worker raises it: whatever is to end the run. `secrets` are the values that the exception may hold, for who shows it.
     """
 
     outcome: StepOutcome | None
     error: ErrorRecord | None = None
     exception: bytes | None = None
+    secrets: frozenset[str] = frozenset()
 
 
 class WorkerTraceback(Exception):
@@ -85,15 +87,21 @@ class WorkerPool:
         """How many attempts are under way."""
         return sum(worker.task is not None for worker in self._workers)
 
-    def submit(self, task: StepTask, devices: tuple[str, ...] = ()) -> None:
-        """Have an attempt executed, by a process that sees these devices only, if any are named."""
+    def submit(self, task: StepTask, devices: tuple[str, ...] = (), *, when_ready: bool = False) -> None:
+        """Have an attempt executed, by a process that sees these devices only, if any are named.
+
+        With `when_ready`, this waits until the process has started: it then executes the attempt from now on.
+        """
         for worker in [worker for worker in self._workers if worker.has_died()]:
             self._end(worker)
         idle = [worker for worker in self._workers if worker.task is None]
         fitting = [worker for worker in idle if worker.devices == devices]
         if not fitting and len(self._workers) >= self._size:
             self._end(idle[0])  # libraries keep the devices that they have found first
-        (fitting[0] if fitting else self._start(devices)).submit(task)
+        worker = fitting[0] if fitting else self._start(devices)
+        if when_ready:
+            worker.await_start()
+        worker.submit(task)
 
     def cancel(self, task: StepTask) -> None:
         """Have the code of an attempt ended by an exception, or, when the grace is over, its process."""
@@ -197,6 +205,9 @@ class _Worker:
         self.task: StepTask | None = None
         self.devices = devices
         self.deadline = float("inf")
+        self._has_started = False
+        self._is_over = False
+        self._report: Report | None = None
         self.connection, other = Pipe()
         environment = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
         with other:
@@ -248,21 +259,36 @@ class _Worker:
         """Whether its process has, without anything to do."""
         return self.task is None and self.process.poll() is not None
 
+    def await_start(self) -> None:
+        """Wait until it can execute something, or has failed to."""
+        while not self._has_started and not self.has_ended(wait(self.signs, _PATIENCE)):
+            pass
+
     def has_ended(self, ready: Sequence[object]) -> bool:
         """Whether its attempt has, or the whole process, which children that hold the connection may hide."""
-        if self._pidfd is None:
-            return self.connection in ready or self.process.poll() is not None
-        return self.connection in ready or self._pidfd in ready
+        if self.connection in ready:
+            self._is_over = self._is_over or not self._listen()
+        elif self._pidfd in ready or (self._pidfd is None and self.process.poll() is not None):
+            self._is_over = True
+        return self._is_over
 
     def report(self) -> Report | None:
-        """What it has said; None if it has died."""
+        """What it has said of its attempt; None if it has died."""
+        while self._report is None and self._listen():
+            pass
+        report, self._report, self._is_over = self._report, None, False
+        return report
+
+    def _listen(self) -> bool:
+        """Whether there is more to come after what it says now, if anything."""
         try:
             if self.connection.poll():
-                report: Report = self.connection.recv()
-                return report
+                self._report = self.connection.recv()
+                self._has_started = True  # which is the first that it says
+                return self._report is None
         except (EOFError, ConnectionError):
             pass
-        return None
+        return False
 
     def stop(self, grace: float) -> None:
         """Ask for the end of the attempt; the process is killed when the grace, in seconds, is over."""
@@ -331,6 +357,7 @@ def _death(code: int) -> str:
 def _restored(report: Report) -> BaseException:
     assert report.error is not None  # noqa: S101  it comes with every exception
     record = report.error
+    remember(report.secrets)
     try:
         error: BaseException = pickle.loads(report.exception or b"")  # noqa: S301  from a process that this one started
     except Exception:  # noqa: BLE001  whatever a class of the user's raises
