@@ -162,6 +162,7 @@ view.addEventListener("wheel", event => {
 view.onpointerdown = event => { held = event.pointerType === "mouse" && event.button === 0 ? event : null; };
 view.onpointermove = event => { if (held && event.buttons) view.scrollBy(-event.movementX, -event.movementY); };
 view.ondragstart = () => false;
+view.scrollLeft = (view.scrollWidth - view.clientWidth) / 2;
 document.addEventListener("keydown", event => {
   const action = {"+": "in", "-": "out", "0": "full", "f": "fit"}[event.key];
   if (action && !event.ctrlKey && !event.metaKey) actions[action]();
