@@ -150,6 +150,9 @@ class BaseArtifactStore(StackComponent):
         """Folders below `top`, each with the names of its folders and files."""
         return self._files.walk(self._inside(top), topdown, onerror)
 
+    def persist(self, path: str) -> None:
+        """Called when all files of a value below the folder `path` are written, before that is recorded."""
+
     @property
     def _files(self) -> FileSystem:
         # A connection does not survive a fork.

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 from stat import S_ISLNK
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from zenml.artifact_stores.base_artifact_store import BaseArtifactStore
 from zenml.enums import Reach
@@ -29,6 +29,9 @@ class LocalArtifactStore(BaseArtifactStore):
 
     FLAVOR: ClassVar[str] = "local"
     SUPPORTED_SCHEMES: ClassVar[set[str]] = {""}
+
+    durability: Literal["normal", "full"] = "normal"
+    """What is written outlives the end of the process, however it ends ("normal"), and also a loss of power ("full")."""
 
     _made: str | None = None
 
@@ -74,6 +77,19 @@ class LocalArtifactStore(BaseArtifactStore):
             os.makedirs(name, exist_ok=True)
         self._made = name if missing else None
 
+    def persist(self, path: str) -> None:
+        """Wait until the disk has the files and folders, if `durability` is "full"."""
+        if self.durability != "full":
+            return
+        name = self._inside(path)
+        for folder, _, files in os.walk(name):
+            for file in files:
+                _sync(f"{folder}/{file}")
+            _sync(folder)
+        while name != self.path:  # a folder on the way may be new
+            name = os.path.dirname(name)
+            _sync(name)
+
     def _inside(self, path: str, *, write: bool = False) -> str:
         name = super()._inside(path, write=write)
         if write:
@@ -107,3 +123,13 @@ class LocalArtifactStore(BaseArtifactStore):
             raise ArtifactStoreInterfaceError(
                 f"{name!r} leads out of the artifact store '{self.name}' by a symbolic link, to {real!r}: nothing is written there."
             )
+
+
+def _sync(name: str) -> None:
+    if os.name == "nt" and os.path.isdir(name):
+        return  # Windows gives no access to folders, and needs none
+    descriptor = os.open(name, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

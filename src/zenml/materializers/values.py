@@ -64,6 +64,7 @@ def write_value(
             class_(artifact_class(uri)).handle_return(value)
         manifest = recorder.manifest()
         _refuse_empty(manifest, name, class_)
+        store.persist(uri)
     except BaseException:
         with suppress(OSError):  # it may never have been there; what is left is garbage that nobody reads
             store.rmtree(uri)
