@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,14 +13,18 @@ from zenml.cli.tables import Table, moment
 from zenml.cli.terminal import Terminal, output_option, pass_terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zenml.metadata_stores import BaseMetadataStore
     from zenml.model.runs import PipelineRecord
 
+F = TypeVar("F", bound="Callable[..., Any]")
 
 _ENTRIES = {
     "run": entry("Commands", "zenml.cli.pipeline:run", "Run a pipeline on the active stack."),
     "list": entry("Commands", "zenml.cli.pipeline:list_", "List the pipelines that have run."),
     "runs": entry("Commands", "zenml.cli.runs:runs", "See the runs of pipelines, and go on from them."),
+    "plan": entry("Commands", "zenml.cli.plan:plan", "Show what a run would do, without running anything."),
     "why": entry("Commands", "zenml.cli.why:why", "Say why the steps of a run were executed or cached."),
 }
 
@@ -33,17 +37,29 @@ def pipeline() -> None:
     """
 
 
+def file_options(command: F) -> F:
+    """The arguments of commands about the pipeline of a file: `file`, `config` and `name`."""
+    for decorate in (
+        click.option(
+            "--name",
+            help="The pipeline in PYTHON_FILE, where there are several and the configuration names none.",
+        ),
+        click.option(
+            "-c",
+            "--config",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="YAML file: name of the pipeline; steps with their source, parameters and materializers.",
+        ),
+        click.argument(
+            "file", metavar="PYTHON_FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
 @click.command()
-@click.argument("file", metavar="PYTHON_FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML file: name of the pipeline; steps with their source, parameters and materializers.",
-)
-@click.option(
-    "--name", help="The pipeline in PYTHON_FILE, where there are several and the configuration names none."
-)
+@file_options
 @pass_terminal
 @click.pass_context
 def run(ctx: click.Context, terminal: Terminal, file: Path, config: Path | None, name: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 import warnings
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, redirect_stdout
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -21,12 +21,14 @@ from zenml.exceptions import (
 )
 from zenml.pipelines import BasePipeline
 from zenml.pipelines.configuration import PipelineSettings, StepSettings, read_settings
+from zenml.secret.known import redact
 from zenml.steps import BaseStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zenml.cli.terminal import Terminal
+    from zenml.model.plan import Plan
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
@@ -46,15 +48,28 @@ def run_file(terminal: Terminal, file: Path, config: Path | None, name: str | No
         PipelineConfigurationError: it is not there, or the configuration does not fit.
         UserCodeError: the file cannot be imported, or a step failed.
     """
+    with shown(terminal):
+        _pipeline_in(file, config, name).run()
+
+
+def plan_file(terminal: Terminal, file: Path, config: Path | None, name: str | None) -> Plan:
+    """What running it would do. Raises as `run_file`."""
+    # What the file itself prints is not what was asked for.
+    aside = nullcontext() if terminal.output == "table" else redirect_stdout(sys.stderr)
+    with _users_errors(), _plain_warnings(terminal), aside:
+        return _pipeline_in(file, config, name).plan()
+
+
+def _pipeline_in(file: Path, config: Path | None, name: str | None) -> BasePipeline:
+    """The pipeline of that name in `file`, with the steps and parameters of the configuration."""
     settings = PipelineSettings(file) if config is None else read_settings(config)
     file = file.resolve()
-    with shown(terminal):
-        module = _import_as_main(file)
-        class_ = _pipeline(module, file, name or settings.name)
-        pipeline = class_(**_steps(settings, module))
-        if config is not None:
-            pipeline.with_config(config, overwrite_step_parameters=True)
-        pipeline.run()
+    module = _import_as_main(file)
+    class_ = _pipeline(module, file, name or settings.name)
+    pipeline = class_(**_steps(settings, module))
+    if config is not None:
+        pipeline.with_config(config, overwrite_step_parameters=True)
+    return pipeline
 
 
 @contextmanager
@@ -64,16 +79,21 @@ def shown(terminal: Terminal) -> Iterator[None]:
     Raises:
         UserCodeError: user code has raised, or the run was cancelled.
     """
+    with _users_errors(), _display(terminal), _plain_warnings(terminal):
+        yield
+
+
+@contextmanager
+def _users_errors() -> Iterator[None]:
     try:
-        with _display(terminal), _plain_warnings(terminal):
-            yield
+        yield
     except RunCancelledError as error:
         raise UserCodeError(f"Error: {error}", cancelled=True) from error
     except Exception as error:
         # The notes are those of a step: its error is the user's, of whatever class.
         if isinstance(error, ZenMLBaseException) and not getattr(error, "__notes__", None):
             raise
-        raise UserCodeError("".join(_users_part(error)).rstrip()) from error
+        raise UserCodeError(redact("".join(_users_part(error)).rstrip())) from error
 
 
 def _import_as_main(file: Path) -> ModuleType:

@@ -27,6 +27,7 @@ from zenml.steps.parameters import from_text
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from zenml.model.plan import Plan
     from zenml.pipelines.schedule import Schedule
     from zenml.post_execution import PipelineRunView
 
@@ -165,6 +166,19 @@ class BasePipeline:
             verify=verify,
             options=runtime_configuration,
         )
+
+    def plan(
+        self, *, enable_cache: bool | None = None, verify: str = "present", **runtime_configuration: Any
+    ) -> Plan:
+        """What `run` would do now on the active stack, with the same arguments. Nothing is executed, and nothing recorded.
+
+        Raises:
+            ConfigurationError, StepInterfaceError, PipelineInterfaceError: the pipeline cannot be put together so.
+            StoreError: what happened before cannot be read.
+        """
+        from zenml.pipelines.planning import plan
+
+        return plan(self, enable_cache=enable_cache, verify=verify, options=runtime_configuration)
 
     def resume(self, run_name: str, *, accept_changes: bool = False) -> PipelineRunView:
         """Go on with a run that did not end well: a new run, which takes over what is finished, and executes the rest.

@@ -77,7 +77,7 @@ def start(
     stack = active_stack()
     _check_schedule(stack, schedule, run_name)
     check_stack(stack)
-    name = _run_name(pipeline.name) if run_name is None else run_name
+    name = default_run_name(pipeline.name) if run_name is None else run_name
     prepared = prepare(pipeline, stack, run_name=name, enable_cache=cached, verify=verify, options=options)
     if schedule is not None:
         from zenml.pipelines.scheduled import register
@@ -112,10 +112,40 @@ def prepare(
 ) -> Prepared:
     """Compile the pipeline for the stack, and see that it can be executed there.
 
+    Raises:
+        StackValidationError: the stack cannot run it.
+        ConfigurationError, StepInterfaceError, PipelineInterfaceError: it cannot be put together so.
+    """
+    compiled = compile_for(
+        pipeline,
+        stack,
+        run_name=run_name,
+        enable_cache=enable_cache,
+        verify=verify,
+        options=options,
+        root=root,
+    )
+    check_operators(stack, compiled)
+    stack.orchestrator.check_deployment(compiled.deployment)
+    _check_secrets(stack, compiled.deployment)
+    return Prepared(pipeline, compiled, stack)
+
+
+def compile_for(
+    pipeline: BasePipeline,
+    stack: Stack,
+    *,
+    run_name: str,
+    enable_cache: bool,
+    verify: str,
+    options: Mapping[str, Any],
+    root: Path | None = None,
+) -> Compiled:
+    """Compile the pipeline for the stack. Nothing is checked that is not about the pipeline alone.
+
     Sources are relative to `root`, by default that of the repository, else the folder of the program.
 
     Raises:
-        StackValidationError: the stack cannot run it.
         ConfigurationError, StepInterfaceError, PipelineInterfaceError: it cannot be put together so.
     """
     from zenml.pipelines.compiler import compile_pipeline
@@ -127,7 +157,7 @@ def prepare(
     given = dict(options)
     stack.prepare_pipeline_deployment(pipeline, given)
     folder = root or repository.root or _main_folder()
-    compiled = compile_pipeline(
+    return compile_pipeline(
         pipeline,
         stack=stack.to_spec(repository.registry.flavors()),
         run_name=check_name(run_name, "run"),
@@ -138,10 +168,6 @@ def prepare(
         source_root=str(folder),
         git_sha=_git_sha(folder),
     )
-    _check_operators(stack, compiled)
-    stack.orchestrator.check_deployment(compiled.deployment)
-    _check_secrets(stack, compiled.deployment)
-    return Prepared(pipeline, compiled, stack)
 
 
 def execute(prepared: Prepared, past: Past | None = None) -> PipelineRunView:
@@ -198,7 +224,8 @@ def _check_schedule(stack: Stack, schedule: Schedule | None, run_name: str | Non
         )
 
 
-def _check_operators(stack: Stack, compiled: Compiled) -> None:
+def check_operators(stack: Stack, compiled: Compiled) -> None:
+    """See that the stack has the step operators that steps name. Raises StackValidationError, StepInterfaceError."""
     present = {stack.step_operator.name} if stack.step_operator else set()
     for spec in compiled.deployment.steps:
         if spec.step_operator and spec.step_operator not in present:
@@ -237,7 +264,8 @@ def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _run_name(pipeline: str) -> str:
+def default_run_name(pipeline: str) -> str:
+    """The name of a run that is given none: the pipeline's, and the time."""
     now = datetime.now()  # noqa: DTZ005  a name for people: local time
     return f"{pipeline}-{now:%d}_{_MONTHS[now.month - 1]}_{now:%y-%H_%M_%S_%f}"
 
