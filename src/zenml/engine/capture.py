@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from zenml.engine.capture_log import Helper, LogFile
 from zenml.engine.errors import error_record
-from zenml.secret.known import Redactor, guard_excepthook
+from zenml.secret.known import Redactor
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -69,7 +69,6 @@ class Capture:
             for channel in self._channels.values():
                 self._log.add(channel.end())
             if error is not None:
-                guard_excepthook()
                 self._log.add(error_record(error).traceback)
         self._log.close()
 

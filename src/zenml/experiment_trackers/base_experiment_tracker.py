@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from zenml.context import RunningStep, running_step
 from zenml.enums import StackComponentType
 from zenml.exceptions import ConfigurationError, RunError
+from zenml.secret.known import redact
 from zenml.stack import StackComponent
 
 _LONGEST = 190
@@ -31,7 +32,7 @@ class BaseExperimentTracker(StackComponent):
     TYPE: ClassVar[StackComponentType] = StackComponentType.EXPERIMENT_TRACKER
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Record parameters of the running step, as text (`str`); one logged again replaces the one before.
+        """Record parameters of the running step, as text (`str`); one logged again replaces the one before. Of secrets, `***` is recorded.
 
         Raises:
             RunError: no step is running here.
@@ -40,7 +41,7 @@ class BaseExperimentTracker(StackComponent):
         running = self._running("log_params")
         _refuse("parameter", [reason for name in params if (reason := _bad_name(name))])
         if params:
-            texts = {name: str(value) for name, value in params.items()}
+            texts = {redact(name): redact(str(value)) for name, value in params.items()}
             running.stack.metadata_store.log_parameters(running.task.step_run_id, texts)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int = 0) -> None:
@@ -61,7 +62,7 @@ class BaseExperimentTracker(StackComponent):
             number, reason = _number(value)
             if reason := _bad_name(name) or reason:
                 mistakes.append(f"{name}: {reason}")
-            numbers[name] = number
+            numbers[redact(name) if isinstance(name, str) else name] = number
         _refuse("metric", mistakes)
         if numbers:
             running.stack.metadata_store.log_metrics(running.task.step_run_id, numbers, step=step)

@@ -35,7 +35,7 @@ _pattern: re.Pattern[str] | None = None
 
 
 def remember(values: Iterable[str]) -> None:
-    """Let these values be redacted from now on.
+    """Let these values be redacted from now on, also in the traceback of an exception that ends this program.
 
     What would blacken every log is left out: values of less than four characters, numbers of less than six digits, and a
     few words that settings are made of ("true", "default", "localhost" ...).
@@ -52,11 +52,13 @@ def remember(values: Iterable[str]) -> None:
             _forms = tuple(sorted({*_forms, *found}, key=lambda form: (-len(form), form)))
             _parts = tuple(_parts_of(_forms))
             _pattern = re.compile("|".join(map(re.escape, _forms)))
+            if sys.excepthook is sys.__excepthook__:  # else somebody else shows what ends this program
+                sys.excepthook = _show_redacted
 
 
-def is_any_known() -> bool:
-    """Whether there is anything to redact."""
-    return bool(_forms)
+def known_values() -> frozenset[str]:
+    """All values that were remembered."""
+    return frozenset(_values)
 
 
 def redact(text: str) -> str:
@@ -86,12 +88,6 @@ class Redactor:
         """What was held back. The next piece begins a new text."""
         held, self._held = self._held, ""
         return held
-
-
-def guard_excepthook() -> None:
-    """Let the exception that ends this program be shown without known values, unless somebody else shows exceptions."""
-    if sys.excepthook is sys.__excepthook__ and is_any_known():
-        sys.excepthook = _show_redacted
 
 
 def _unfinished(text: str) -> int:
@@ -136,17 +132,27 @@ def _forms_of(value: str) -> Iterator[str]:
 
 def _encoded(text: str) -> Iterator[str]:
     data = text.encode("utf-8", "surrogateescape")
-    in_json = json.dumps(text)[1:-1]
-    quoted = [quote(data, safe=""), quote(data), quote_plus(data)]
     yield text
-    yield from quoted
-    yield from (_ESCAPED.sub(lambda match: match[0].lower(), form) for form in quoted)
-    yield from (in_json, json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(in_json)[1:-1])
-    yield from (repr(text)[1:-1], repr(data)[2:-1], html.escape(text))
+    for quoted in (quote(data, safe=""), quote(data), quote_plus(data)):
+        yield quoted
+        yield _ESCAPED.sub(lambda match: match[0].lower(), quoted)
+    for in_json in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+        yield in_json
+        yield json.dumps(in_json)[1:-1]
+        yield from _in_python(in_json)
+    yield from _in_python(text)
+    yield repr(data)[2:-1]
+    yield html.escape(text)
     yield from (data.hex(), data.hex().upper())
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield from _in_base64(data, encode)
     yield from (quote(form, safe="") for form in _in_base64(data, base64.b64encode))
+
+
+def _in_python(text: str) -> Iterator[str]:
+    """As `repr` writes it, alone and in a text that holds both kinds of quotes."""
+    yield repr(text)[1:-1]
+    yield repr(f"{text}\"'")[1:-4]
 
 
 def _in_base64(data: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
