@@ -241,3 +241,18 @@ def test_a_changed_pipeline_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ChangedPipelineError) as refused:
         longer().resume("first")
     assert "step 'fragile_2': is new" in str(refused.value)
+
+
+def test_a_program_in_a_folder_of_the_repository_is_the_same_however_it_is_started(program: Path) -> None:
+    assert zenml("init")[0] == 0
+    Path("inner").mkdir()
+    moved = program.rename("inner/search.py")
+    subprocess.run([sys.executable, moved, "first"], check=True, capture_output=True, timeout=60)
+    code, output = zenml("pipeline", "runs", "replay", "first", "--from", "best")
+    assert code == 0, output
+    again = zenml("pipeline", "run", "inner/search.py")
+    assert again[0] == 0, again[1]
+    runs = Repository().get_pipeline("search").runs
+    keys = [{view.name: view.cache_key for view in run.steps} for run in runs]
+    assert len(keys) == 3
+    assert keys[0] == keys[1] == keys[2]

@@ -23,6 +23,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from importlib.util import resolve_name
@@ -33,10 +34,12 @@ from typing import Any, NamedTuple
 import psutil
 
 from zenml.engine.sources import Imported, NamePath, Source, Uses, code_text, source_at
+from zenml.materializers.classes import main_name
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _SLACK = 2.0
 _DEPTH = 100
+_root: ContextVar[Path | None] = ContextVar("zenml_source_root", default=None)
 
 
 def code_of(*objects: Any) -> dict[str, str]:
@@ -51,13 +54,22 @@ def code_of(*objects: Any) -> dict[str, str]:
 class Fingerprints:
     """Fingerprints of many steps at one moment: what several reach is looked at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path | None = None) -> None:
+        """`root` is the source root: the main module is named relative to it."""
+        self._root = root
         self._known: dict[Any, tuple[_Piece, ...]] = {}
         self._kept: list[Any] = []  # so that no other object gets the identity of one that is known
         self._sources: dict[str, Source | None] = {}
 
     def code_of(self, step: Any, *others: Any) -> dict[str, str]:
         """The same as the function `code_of`."""
+        token = _root.set(self._root)
+        try:
+            return self._code_of(step, others)
+        finally:
+            _root.reset(token)
+
+    def _code_of(self, step: Any, others: Iterable[Any]) -> dict[str, str]:
         queue = self._roots(step, is_step=True)
         own = inspect.unwrap(step)
         for other in others:
@@ -623,14 +635,9 @@ def _package(module: str) -> str:
 
 
 def _module_name(module: str) -> str:
-    """`__main__` counts as the module that its file would be imported as."""
-    if module != "__main__":
-        return module
-    main = sys.modules["__main__"]
-    if spec := getattr(main, "__spec__", None):
-        return str(spec.name)
-    path = getattr(main, "__file__", None)
-    return Path(path).stem if path else module
+    """The main module counts as what it would be imported as from the source root, however the program was started."""
+    is_main = module == "__main__" or sys.modules.get(module) is sys.modules["__main__"]
+    return main_name(_root.get()) if is_main else module
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ def import_path(class_: type[Any], root: Path | None = None) -> str:
     module = class_.__module__
     # By identity, too: a command that imports the program makes it the main module under its own name.
     is_main = module == "__main__" or sys.modules.get(module) is sys.modules["__main__"]
-    return f"{_main_name(root) if is_main else module}.{class_.__qualname__}"
+    return f"{main_name(root) if is_main else module}.{class_.__qualname__}"
 
 
 def class_at(path: str) -> Any:
@@ -83,7 +83,8 @@ def _main_file() -> Path | None:
     return Path(file).resolve() if file else None
 
 
-def _main_name(root: Path | None) -> str:
+def main_name(root: Path | None) -> str:
+    """What the main module would be imported as: relative to `root`, else to the source root of the running step, else to its folder."""
     file = _main_file()
     if root is None and (step := running_step()) is not None and step.deployment.source_root:
         root = Path(step.deployment.source_root)

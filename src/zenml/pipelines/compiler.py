@@ -54,10 +54,10 @@ def compile_pipeline(
         ConfigurationError: a parameter is missing, of the wrong type, or no JSON.
     """
     invocations = in_order(pipeline.compose(), pipeline.name)
-    fingerprints = Fingerprints()
     codes: dict[Any, dict[str, str]] = {}
     cache_parts: dict[int, dict[str, str]] = {}
     root = Path(source_root) if source_root else None
+    fingerprints = Fingerprints(root)
     specs = []
     for invocation in invocations:
         code = _code(invocation.step)
