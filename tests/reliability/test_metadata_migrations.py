@@ -8,18 +8,20 @@ import sys
 import textwrap
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, MetaData, Text, create_engine, inspect
 
-from tests.metadata_stores import apart, complete, finish, register, server_store
+from tests.metadata_stores import OWNER, apart, complete, finish, hit, register, server_store, share
 from zenml._version import __version__
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import StoreError
 from zenml.metadata_stores import BaseMetadataStore, SQLiteMetadataStore
 from zenml.metadata_stores.schema import CURRENT, Schema, version
 from zenml.metadata_stores.upgrade import Upgrade
+from zenml.model.runs import Claim, Origin
 
 PRESENT = CURRENT.revision
 LATER = f"{int(PRESENT) + 1:04}"
@@ -112,6 +114,90 @@ def test_an_earlier_store_is_upgraded_after_a_backup(make_store, next_schema, ca
                 connection.exec_driver_sql(f"SELECT name FROM backup_{PRESENT}_zenml_runs").scalars().all()  # noqa: S608
             )
         assert names == ["first"]
+
+
+# Stores as earlier versions wrote them
+
+STORES = Path(__file__).parent / "stores"
+
+
+@pytest.mark.parametrize("revision", sorted(path.stem for path in STORES.glob("*.sql")))
+def test_the_store_of_every_earlier_version_opens(make_store, revision):
+    store = make_store()
+    write_store(store, revision)
+
+    killed, second, first = store.runs(newest_first=True)
+    assert [run.status for run in (first, second, killed)] == [
+        ExecutionStatus.COMPLETED,
+        ExecutionStatus.FAILED,
+        ExecutionStatus.CRASHED,
+    ]
+    assert versions(store) == [(PRESENT, __version__)]
+    assert store.count_runs() == 3
+    assert first.runtime_configuration == {"run_name": "first"}
+    assert (first.git_sha, first.origin) == ("a" * 40, None)
+    assert (first.owner, second.error.message) == (OWNER, "too small")
+    assert store.deployment(first.id) == '{"version":1}'
+
+    load, train = store.steps(first.id)
+    assert (load.parameters, load.docstring) == ({"path": "digits.csv"}, "Load it.")
+    assert load.key_parts == {"code load": "1" * 64, "output data": "2" * 64}
+    (data,) = store.outputs(load.id).values()
+    assert store.inputs(train.id) == {"data": data}
+    assert [m.value for m in store.metrics(train.id)] == [0.9]
+    assert store.logged_parameters(train.id) == {"kernel": "rbf"}
+    assert [(s.name, s.status, s.source) for s in store.steps(second.id)] == [
+        ("load", ExecutionStatus.CACHED, load.id),
+        ("train", ExecutionStatus.FAILED, None),
+    ]
+    assert [(s.status, s.reason) for s in store.steps(killed.id)] == [
+        (ExecutionStatus.CRASHED, None),
+        (ExecutionStatus.SKIPPED, "the run crashed"),
+    ]
+    assert [a.status for a in store.attempts(store.steps(killed.id)[0].id)] == [ExecutionStatus.CRASHED]
+    assert set(store.recent_results("digits", "/store")) == {"key of load", "key of train"}
+
+    # It goes on as if it had been made today.
+    run = register(store, "today", origin=Origin("resume", killed.id), steps=["load", "train"])
+    hit(store, run.step_run_ids["load"], load.id, "key of load")
+    complete(store, run.step_run_ids["train"], "new", inputs={"data": data.id})
+    finish(store, run)
+    assert run.run_id > killed.id
+    assert store.previous_step(run.step_run_ids["train"]).run_id == second.id
+    assert isinstance(share(store, register(store, "two").step_run_ids["load"]), Claim)
+
+
+def test_there_is_a_store_of_every_earlier_revision():
+    earlier = [script.revision for script in Upgrade(CURRENT, "base")._scripts.walk_revisions()]
+    assert sorted(path.stem for path in STORES.glob("*.sql")) == sorted(earlier)[:-1]
+
+
+def write_store(store: BaseMetadataStore, revision: str) -> None:
+    """Put the store of an earlier revision in the place of this one."""
+    dump = (STORES / f"{revision}.sql").read_text()
+    if isinstance(store, SQLiteMetadataStore):
+        Path(store.uri).parent.mkdir()
+        with closing(sqlite3.connect(store.uri)) as connection:
+            connection.executescript(dump)
+        return
+    with closing(sqlite3.connect(":memory:")) as source:
+        source.row_factory = sqlite3.Row
+        source.executescript(dump)
+        engine = store._database.engine
+        with engine.begin() as connection:
+            version.create(connection)
+            Upgrade(replace(CURRENT, revision=revision), "base").run(connection)
+            connection.execute(version.delete())
+            tables = MetaData()
+            tables.reflect(connection)
+            for table in tables.sorted_tables:
+                rows = [dict(row) for row in source.execute(f"SELECT * FROM {table.name}")]  # noqa: S608
+                if rows:
+                    connection.execute(table.insert(), rows)
+                if engine.name == "postgresql" and "id" in table.c:
+                    connection.exec_driver_sql(
+                        f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {len(rows) + 1})"
+                    )
 
 
 def test_several_processes_upgrade_once(make_store, next_schema):
