@@ -7,6 +7,7 @@ every other file with its size and SHA-256. It holds references to secrets at th
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -385,7 +386,10 @@ def import_run(
     try:
         with zipfile.ZipFile(where) as file:
             run_id = _Reader(file, str(where), stores, max_size).read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        # A damaged file may name a place in it that no file can have.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise UnreadableFileError(
             f"{str(where)!r} is no exported run, or was damaged on its way: {error}. Nothing was imported."
         ) from None
