@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from dataclasses import MISSING
+from enum import Enum
 from types import FunctionType
 from typing import IO, Any
 
@@ -12,6 +13,9 @@ import cloudpickle  # type: ignore[import-untyped]
 
 from zenml.materializers.base_materializer import BaseMaterializer
 from zenml.materializers.classes import class_at, import_path, is_importable
+
+_WHOLE = 6
+"""How many things `cloudpickle` makes a class from; of a class that Python itself defines, it keeps the name only."""
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
@@ -28,11 +32,19 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         if obj is MISSING:
             return "MISSING"  # fields of data classes are compared with it by identity
         reduced = super().reducer_override(obj)
-        if reduced is not NotImplemented and isinstance(obj, type) and issubclass(obj, BaseMaterializer):
-            # It is made empty and filled later, but must say from the start what it handles.
-            reduced[1][3].update(
-                {name: getattr(obj, name) for name in ("ASSOCIATED_TYPES", "ASSOCIATED_ARTIFACT_TYPES")}
-            )
+        if (
+            reduced is NotImplemented
+            or not isinstance(obj, type)
+            or issubclass(obj, Enum)
+            or len(reduced[1]) < _WHOLE
+        ):
+            return reduced
+        # A class is made empty and filled later; of these names something depends on being there from the start.
+        names = reduced[1][3]
+        names["__qualname__"] = obj.__qualname__
+        if issubclass(obj, BaseMaterializer):
+            names["ASSOCIATED_TYPES"] = obj.ASSOCIATED_TYPES
+            names["ASSOCIATED_ARTIFACT_TYPES"] = obj.ASSOCIATED_ARTIFACT_TYPES
         return reduced
 
     def is_of_main(self, definition: Any) -> bool:
