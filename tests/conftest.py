@@ -51,13 +51,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         services.end_session(config.stash[SESSION_DIRECTORY])
 
 
-# A skipped test is an error in CI: there, everything that tests need must be installed.
+# A skipped test is an error in CI: there, everything that tests need must be installed. What a flavor declares that it
+# cannot do, in a suite of zenml.testing.conformance, is none.
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Iterator[None]:
     report = yield
-    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail") and " cannot do '" not in _reason(report):
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {_reason(report)}"
     return report
