@@ -53,7 +53,7 @@ class Capture:
         self._channels: dict[str, _Channel] = {}
         self._lock = threading.RLock()
         self._thread = threading.get_ident()
-        self._others = frozenset(thread.ident for thread in threading.enumerate())
+        self._others = frozenset(threading.enumerate())
 
     def __enter__(self) -> None:
         _installed.enter(self._thread, self)
@@ -72,9 +72,9 @@ class Capture:
                 self._log.add(error_record(error).traceback)
         self._log.close()
 
-    def covers(self, thread: int) -> bool:
+    def covers(self, thread: threading.Thread) -> bool:
         """Whether the thread was started since, so that it is one of the step's."""
-        return thread not in self._others
+        return thread not in self._others and not isinstance(thread, Helper)
 
     def text(self, name: str) -> io.TextIOWrapper:
         """The stream of that name for the step: "stdout" or "stderr"."""
@@ -283,16 +283,14 @@ class _Installed:
 
     def stream(self, name: str) -> TextIO | None:
         """Where this thread writes to."""
-        thread = threading.get_ident()
-        capture = self.captures.get(thread)
+        capture = self.captures.get(threading.get_ident())
         if capture is not None:
             text = capture.text(name)
             self._routers[name].bind(text)
             return text
-        if len(self.captures) == 1 and not isinstance(threading.current_thread(), Helper):
-            (only,) = self.captures.values()
-            if only.covers(thread):
-                return only.text(name)
+        under_way = list(self.captures.values())
+        if len(under_way) == 1 and under_way[0].covers(threading.current_thread()):
+            return under_way[0].text(name)
         outer: TextIO | None = self.outer[name]
         return outer
 
@@ -456,7 +454,7 @@ def redirect_handlers(old: Any, new: Any) -> None:
     # Handlers keep the stream that they were made with. The list of all of them has no public name.
     for reference in logging._handlerList[:]:  # type: ignore[attr-defined]  # noqa: SLF001
         handler = reference()
-        if isinstance(handler, logging.StreamHandler) and getattr(handler, "stream", None) is old:
+        if isinstance(handler, logging.StreamHandler) and vars(handler).get("stream") is old:
             handler.setStream(new)
 
 

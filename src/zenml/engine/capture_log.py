@@ -133,15 +133,18 @@ class LogFile:
         _writer.wake(self)
 
     def _keep_last(self, text: str) -> None:
-        if len(text) > self._tail_limit:
-            cut = text.find("\n", len(text) - self._tail_limit) + 1 or len(text) - self._tail_limit
-            self._dropped += text.count("\n", 0, cut)
-            text = text[cut:]
         self._tail.append(text)
         self._tail_size += len(text)
         while self._tail_size > self._tail_limit:
             oldest = self._tail.popleft()
             self._tail_size -= len(oldest)
+            if not self._tail and len(oldest) > self._tail_limit > 0:
+                # One large piece: the end of it, from the beginning of a line on.
+                start = len(oldest) - self._tail_limit
+                cut = oldest.find("\n", start - 1) + 1 or start
+                self._tail.append(oldest[cut:])
+                self._tail_size = len(oldest) - cut
+                oldest = oldest[:cut]
             self._dropped += oldest.count("\n")
 
     def _append(self, data: bytes, *, last: bool) -> None:
