@@ -6,7 +6,7 @@ import heapq
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from zenml.engine.cache import cache_key, fixed_parts
 from zenml.engine.cleanup import Cleanup
 from zenml.engine.decisions import Decisions, Miss
 from zenml.engine.errors import error_record
+from zenml.engine.frontier import Frontier
 from zenml.engine.observer import ended, present_observer
 from zenml.engine.operators import StepOperatorExecutor
 from zenml.engine.runner import Runner, is_retried
@@ -223,17 +224,12 @@ class _Run:
         self._decisions = Decisions(deployment, stack, past.results if past else None)
         self._runner = Runner(deployment, steps, stack)
         self._position = {step.name: position for position, step in enumerate(deployment.steps)}
-        self._waits_for = {step.name: len(set(step.upstream)) for step in deployment.steps}
-        self._dependants: dict[str, list[str]] = {step.name: [] for step in deployment.steps}
-        for step in deployment.steps:
-            for upstream in dict.fromkeys(step.upstream):
-                self._dependants[upstream].append(step.name)
+        self._frontier = Frontier(deployment)
         self._outputs: dict[str, dict[str, ArtifactRecord]] = {}
         self._groups: dict[str, _Group] = {}
-        self._open = set(self._position)
         self._hits: list[CacheHit] = []
         # Where a node is, in the order of its way; it is in one place at a time.
-        self._ready = [self._node(name) for name in self._position if not self._waits_for[name]]
+        self._ready = [self._node(name) for name in self._frontier.first]
         self._startable: dict[int, list[_Node]] = {}
         self._under_way: dict[int, tuple[_Node, Executor]] = {}
         self._delayed: list[tuple[float, _Node]] = []
@@ -278,13 +274,13 @@ class _Run:
         reason = f"the run {ended(status)}"
         # A step that was being executed has recorded its end itself; the store leaves what has ended as it is.
         skipped: dict[int, str] = {}
-        for name in sorted(self._open, key=self._position.__getitem__):
+        for name in self._frontier.open:
             if (group := self._groups.get(name)) is None:
                 skipped[self._ids[name]] = reason
             else:
                 skipped |= {group.ids[index]: reason for index in sorted(group.open)}
         self._store.skip_steps(skipped)
-        for name in self._open & self._groups.keys():
+        for name in self._groups.keys() & self._frontier.open:
             self._store.end_mapped(self._ids[name], status)
 
     # The way of a node: ready, startable, under way, and back for another attempt.
@@ -439,11 +435,9 @@ class _Run:
         value = read_value(self._outputs[when.step][when.output], self._stack.artifact_store)
         if holds(when, value):
             return True
-        reason = f"its condition does not hold: {words(when)}"
-        self._store.skip_steps({node.step_run_id: reason})
-        self._observer.step_skipped(node.label, reason)
-        self._open.discard(node.spec.name)
-        self._skip_readers(node.spec.name)
+        skipped, ready = self._frontier.leave_out(node.spec.name)
+        self._skip({node.spec.name: f"its condition does not hold: {words(when)}", **skipped})
+        self._let_go(ready)
         return False
 
     def _expand(self, node: _Node) -> None:
@@ -580,7 +574,7 @@ class _Run:
         outputs = {artifact.name: artifact for artifact in artifacts}
         if node.index < 0:
             self._outputs[node.spec.name] = outputs
-            self._end(node.spec.name)
+            self._let_go(self._frontier.end(node.spec.name))
             return
         group = self._groups[node.spec.name]
         group.outputs[node.index] = outputs
@@ -593,8 +587,7 @@ class _Run:
         if self.first_failure is None:
             self.first_failure = outcome
         if node.index < 0:
-            self._open.discard(node.spec.name)
-            self._skip_dependants(node.spec.name, outcome.status)
+            self._skip(self._frontier.fail(node.spec.name, outcome.status))
             return
         group = self._groups[node.spec.name]
         group.failure = group.failure or outcome
@@ -621,52 +614,19 @@ class _Run:
         else:
             self._observer.step_finished(node.label, status, seconds, error)
         if error is None:
-            self._end(node.spec.name)
+            self._let_go(self._frontier.end(node.spec.name))
         else:
-            self._open.discard(node.spec.name)
-            self._skip_dependants(node.spec.name, status)
+            self._skip(self._frontier.fail(node.spec.name, status))
 
-    def _end(self, name: str) -> None:
-        """Let those go on that waited for a step."""
-        self._open.discard(name)
-        for dependant in self._dependants[name]:
-            self._waits_for[dependant] -= 1
-            if not self._waits_for[dependant] and dependant in self._open:
-                heapq.heappush(self._ready, self._node(dependant))
+    def _let_go(self, names: Iterable[str]) -> None:
+        for name in names:
+            heapq.heappush(self._ready, self._node(name))
 
-    def _skip_dependants(self, name: str, status: ExecutionStatus) -> None:
-        """After a failure: nothing that waits for the step is executed."""
-        self._skip(name, f"it needs the step '{name}', which {ended(status)}", self._dependants.__getitem__)
-
-    def _skip_readers(self, name: str) -> None:
-        """After a condition that does not hold: what reads the step's outputs is not executed, what only comes after it is."""
-        for skipped in self._skip(name, f"it needs the step '{name}', which was skipped", self._readers):
-            self._end(skipped)
-        self._end(name)
-
-    def _readers(self, name: str) -> Iterator[str]:
-        for dependant in self._dependants[name]:
-            spec = self._deployment.steps[self._position[dependant]]
-            sources = [source.step for source in spec.inputs.values()]
-            if name in sources or (spec.when is not None and spec.when.step == name):
-                yield dependant
-
-    def _skip(self, name: str, reason: str, followers: Callable[[str], Iterable[str]]) -> list[str]:
-        skipped: dict[str, str] = {}
-        queue = [(name, reason)]
-        while queue:
-            upstream, why = queue.pop()
-            for dependant in followers(upstream):
-                if dependant in self._open:
-                    self._open.discard(dependant)
-                    skipped[dependant] = why
-                    self._observer.step_skipped(dependant, why)
-                    queue.append(
-                        (dependant, f"it needs the step '{dependant}', which was skipped because of '{name}'")
-                    )
-        if skipped:
-            self._store.skip_steps({self._ids[step]: why for step, why in skipped.items()})
-        return list(skipped)
+    def _skip(self, reasons: Mapping[str, str]) -> None:
+        if reasons:
+            for name, reason in reasons.items():
+                self._observer.step_skipped(name, reason)
+            self._store.skip_steps({self._ids[name]: reason for name, reason in reasons.items()})
 
     def _call_hook(self, node: _Node, outcome: StepOutcome) -> None:
         step = self._steps[node.spec.name]
