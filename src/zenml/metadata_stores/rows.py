@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,14 @@ from zenml.model.runs import (
     Origin,
     Owner,
     RunRecord,
+    StepDraft,
     StepRunRecord,
 )
 
 if TYPE_CHECKING:
     from zenml.metadata_stores.database import Row
+
+_NO_ERROR = dict.fromkeys(("error_type", "error_message", "error_traceback"))
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
@@ -56,6 +60,10 @@ def error_columns(error: ErrorRecord) -> dict[str, Any]:
     }
 
 
+def failure_columns(error: ErrorRecord | None) -> dict[str, Any]:
+    return dict(_NO_ERROR) if error is None else error_columns(error)
+
+
 def error_of(type_: str | None, message: str, traceback: str) -> ErrorRecord | None:
     return None if type_ is None else ErrorRecord(type_, message, traceback)
 
@@ -79,6 +87,51 @@ def artifact_columns(artifact: ArtifactRecord) -> dict[str, Any]:
         "manifest": to_json([(f.path, f.size, f.sha256) for f in artifact.manifest]),
         "digest": artifact.digest,
         "size": artifact.size,
+    }
+
+
+def artifact_rows(step_run_id: int, artifacts: Sequence[ArtifactRecord]) -> list[dict[str, Any]]:
+    return [
+        {"step_run_id": step_run_id, "position": position, **artifact_columns(artifact)}
+        for position, artifact in enumerate(artifacts)
+    ]
+
+
+def with_ids(
+    artifacts: Sequence[ArtifactRecord], ids: Sequence[int], producer: int
+) -> tuple[ArtifactRecord, ...]:
+    return tuple(
+        ArtifactRecord(
+            a.name,
+            a.uri,
+            a.store,
+            a.artifact_type,
+            a.data_type,
+            a.materializer,
+            a.manifest,
+            a.digest,
+            a.size,
+            id,
+            producer,
+        )
+        for a, id in zip(artifacts, ids, strict=True)
+    )
+
+
+def input_rows(step_run_id: int, inputs: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [
+        {"step_run_id": step_run_id, "position": position, "name": name, "artifact_id": artifact_id}
+        for position, (name, artifact_id) in enumerate(inputs.items())
+    ]
+
+
+def step_columns(step: StepDraft) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "map_index": step.map_index,
+        "entrypoint_name": step.entrypoint_name,
+        "parameters": to_json(step.parameters),
+        "docstring": to_text(step.docstring),
     }
 
 

@@ -12,21 +12,25 @@ from pydantic import PrivateAttr
 
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import DoesNotExistException, DuplicateRunNameError, StaleAttemptError
-from zenml.liveness import is_dead
 from zenml.metadata_stores.housekeeping import SQLHousekeeping
 from zenml.metadata_stores.rows import (
-    artifact_columns,
     artifact_of,
+    artifact_rows,
     attempt_of,
     error_columns,
+    failure_columns,
+    input_rows,
     metric_columns,
     owner_of,
     owner_text,
     run_of,
+    step_columns,
     step_of,
     to_json,
     to_text,
+    with_ids,
 )
+from zenml.metadata_stores.settling import as_settled, end_run, is_dead, settle
 from zenml.model.runs import (
     ArtifactRecord,
     AttemptRecord,
@@ -51,7 +55,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NO_ERROR = {"error_type": None, "error_message": None, "error_traceback": None}
 _NO_ROWS: Sequence[Row] = ()
 _ALL = 2**62  # as a limit
 _PART = 1 << 20  # characters
@@ -100,7 +103,7 @@ class SQLMetadataStore(SQLHousekeeping):
             "origin_kind": run.origin.kind if run.origin else None,
             "origin_id": run.origin.run_id if run.origin else None,
         }
-        steps = [{**_step_columns(step), "position": position} for position, step in enumerate(run.steps)]
+        steps = [{**step_columns(step), "position": position} for position, step in enumerate(run.steps)]
         document = to_text(run.deployment) or ""
         parts = [document[start : start + _PART] for start in range(0, len(document), _PART)]
 
@@ -141,7 +144,7 @@ class SQLMetadataStore(SQLHousekeeping):
         parts = to_json(key.parts)
         who = owner_text(owner)
         why = to_text(reason)
-        used = _inputs(step_run_id, inputs)
+        used = input_rows(step_run_id, inputs)
 
         def work(tx: Transaction) -> Claim | InFlight:
             if shares:
@@ -163,7 +166,7 @@ class SQLMetadataStore(SQLHousekeeping):
                 for id, who_else, lease in tx.rows(
                     sql.in_flight, {"cache_key": key.digest, "run_id": run_id}
                 ):
-                    if not self._is_dead(owner_of(who_else), lease, now):
+                    if not is_dead(database, owner_of(who_else), lease, now):
                         return InFlight(id)
             if attempts:
                 tx.run(sql.crash_attempts, {"step_run_id": step_run_id, "now": now})
@@ -204,7 +207,7 @@ class SQLMetadataStore(SQLHousekeeping):
         """Publish the outputs, and end attempt and step."""
         database = self._database
         sql = database.sql
-        rows = _artifacts(claim.step_run_id, artifacts)
+        rows = artifact_rows(claim.step_run_id, artifacts)
 
         def work(tx: Transaction) -> list[int]:
             now = time.time()
@@ -215,7 +218,7 @@ class SQLMetadataStore(SQLHousekeeping):
             return [tx.insert(sql.insert_artifact, row) for row in rows]
 
         ids = database.write(work)
-        return _with_ids(artifacts, ids, claim.step_run_id)
+        return with_ids(artifacts, ids, claim.step_run_id)
 
     def expand_step(
         self, claim: Claim, items: Sequence[ArtifactRecord], instances: Sequence[StepDraft]
@@ -223,7 +226,7 @@ class SQLMetadataStore(SQLHousekeeping):
         """Publish the items of a mapped step, and register its instances."""
         database = self._database
         sql = database.sql
-        rows = _artifacts(claim.step_run_id, items)
+        rows = artifact_rows(claim.step_run_id, items)
 
         def work(tx: Transaction) -> tuple[list[int], list[int]]:
             if not tx.run(sql.expand_step, {"step_run_id": claim.step_run_id, "token": claim.token}):
@@ -234,7 +237,7 @@ class SQLMetadataStore(SQLHousekeeping):
             return ids, self._insert_instances(tx, claim.step_run_id, instances)
 
         ids, registered = database.write(work)
-        return _with_ids(items, ids, claim.step_run_id), registered
+        return with_ids(items, ids, claim.step_run_id), registered
 
     def expand_cached(self, hit: CacheHit, instances: Sequence[StepDraft]) -> list[int]:
         """Take the items of a mapped step from an earlier one, and register its instances."""
@@ -247,7 +250,7 @@ class SQLMetadataStore(SQLHousekeeping):
                 raise StaleAttemptError(
                     f"The step run {hit.step_run_id} cannot take its items from an earlier one: it has ended, or has its own."
                 )
-            tx.run_many(sql.insert_input, _inputs(hit.step_run_id, hit.inputs))
+            tx.run_many(sql.insert_input, input_rows(hit.step_run_id, hit.inputs))
             return self._insert_instances(tx, hit.step_run_id, instances)
 
         return database.write(work)
@@ -256,7 +259,7 @@ class SQLMetadataStore(SQLHousekeeping):
         """End a mapped step that has not ended."""
         database = self._database
         sql = database.sql
-        values = {"step_run_id": step_run_id, "status": status.value, **_failure(error)}
+        values = {"step_run_id": step_run_id, "status": status.value, **failure_columns(error)}
         database.write(lambda tx: tx.run(sql.end_step, {**values, "ended": time.time()}))
 
     def _insert_instances(
@@ -266,7 +269,7 @@ class SQLMetadataStore(SQLHousekeeping):
         place = tx.row(sql.place_of, {"step_run_id": step_run_id})
         assert place is not None  # noqa: S101 - the transaction has just changed it
         run_id, name, position = place
-        rows = [{**_step_columns(one), "run_id": run_id, "position": position} for one in instances]
+        rows = [{**step_columns(one), "run_id": run_id, "position": position} for one in instances]
         tx.run_many(sql.insert_step_run, rows)
         return [row[0] for row in tx.rows(sql.instance_ids, {"run_id": run_id, "name": name})]
 
@@ -286,7 +289,7 @@ class SQLMetadataStore(SQLHousekeeping):
         def work(tx: Transaction) -> None:
             now = time.time()
             end = {"status": status.value, "ended": now, **failure}
-            step = end if final else {"status": "pending", "ended": None, **_NO_ERROR}
+            step = end if final else {"status": "pending", "ended": None, **failure_columns(None)}
             claimed = {"step_run_id": claim.step_run_id, "token": claim.token}
             if not tx.run(sql.end_claimed_step, {**claimed, **step}):
                 raise _stale(claim)
@@ -306,7 +309,7 @@ class SQLMetadataStore(SQLHousekeeping):
         database = self._database
         sql = database.sql
         end = {"status": status.value, **error_columns(error)}
-        step = end if final else {"status": "pending", **_NO_ERROR}
+        step = end if final else {"status": "pending", **failure_columns(None)}
 
         def work(tx: Transaction) -> None:
             now = time.time()
@@ -327,7 +330,7 @@ class SQLMetadataStore(SQLHousekeeping):
             for hit in hits:
                 if step := self._hit(tx, hit, states):
                     steps.append(step)
-                    used += _inputs(hit.step_run_id, hit.inputs)
+                    used += input_rows(hit.step_run_id, hit.inputs)
             tx.run_many(sql.hit_step, steps)
             tx.run_many(sql.insert_input, used)
 
@@ -376,9 +379,9 @@ class SQLMetadataStore(SQLHousekeeping):
     def finish_run(self, run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
         """End a run that has not ended."""
         database = self._database
-        values = {"run_id": run_id, "status": status.value, **_failure(error)}
+        values = {"run_id": run_id, "status": status.value, **failure_columns(error)}
 
-        database.write(lambda tx: self._end_run(tx, values, "the run has ended"))
+        database.write(lambda tx: end_run(database, tx, values, "the run has ended"))
 
     def renew_lease(self, run_id: int, lease_until: float) -> None:
         """The run's owner lives."""
@@ -395,45 +398,6 @@ class SQLMetadataStore(SQLHousekeeping):
     def is_cancel_requested(self, run_id: int) -> bool:
         """Whether somebody asked for the end of this run."""
         return any(row[0] is not None for row in self._rows("is_cancel_requested", run_id=run_id))
-
-    def _end_run(self, tx: Transaction, values: Mapping[str, Any], reason: str) -> None:
-        """End a run that has not ended, and whatever of it is open, so that a late attempt can no longer publish."""
-        sql = self._database.sql
-        now = time.time()
-        if tx.run(sql.finish_run, {**values, "ended": now}):
-            open_ = {"run_id": values["run_id"], "now": now}
-            tx.run(sql.crash_open_attempts, open_)
-            tx.run(sql.crash_open_steps, open_)
-            tx.run(sql.skip_open_steps, {**open_, "reason": reason})
-
-    def _settle(self, runs: Iterable[tuple[int, Owner | None, float | None]]) -> bool:
-        """Settle those of these open runs whose owner is dead; whether there was one."""
-        now = time.time()
-        judged: dict[Any, bool] = {}
-        settled = False
-        for run_id, owner, lease_until in runs:
-            who = (owner, lease_until)
-            if who not in judged:
-                judged[who] = self._is_dead(owner, lease_until, now)
-            if judged[who]:
-                self._crash(run_id)
-                settled = True
-        return settled
-
-    def _is_dead(self, owner: Owner | None, lease_until: float | None, now: float) -> bool:
-        return is_dead(owner, lease_until, now) and not self._database.is_held(owner)
-
-    def _crash(self, run_id: int) -> None:
-        database = self._database
-        values = {"run_id": run_id, "status": "crashed", **_NO_ERROR}
-
-        def work(tx: Transaction) -> None:
-            # Under the lock, once more: its lease may have been renewed, or somebody else has settled it.
-            for owner, lease_until in tx.rows(database.sql.owner_of, {"run_id": run_id}):
-                if self._is_dead(owner_of(owner), lease_until, time.time()):
-                    self._end_run(tx, values, "the run crashed")
-
-        database.write(work)
 
     def log_metrics(self, step_run_id: int, metrics: Mapping[str, float], *, step: int = 0) -> None:
         """Record numbers of a step."""
@@ -473,9 +437,8 @@ class SQLMetadataStore(SQLHousekeeping):
             row = tx.row(sql.recent_runs, {"pipeline": pipeline}) or ()
             return self._results_of_runs(tx, [id for id in row if id is not None], store)
 
-        self._settle(
-            (id, owner_of(owner), lease) for id, owner, lease in self._rows("open_runs_of", pipeline=pipeline)
-        )
+        unfinished = self._rows("open_runs_of", pipeline=pipeline)
+        settle(database, ((id, owner_of(owner), lease) for id, owner, lease in unfinished))
         return self._read(work, {})
 
     def results_of_run(self, run_id: int, store: str) -> Mapping[str, CachedResult]:
@@ -582,8 +545,9 @@ class SQLMetadataStore(SQLHousekeeping):
 
     def attempts(self, step_run_id: int) -> list[AttemptRecord]:
         """The attempts of a step run."""
-        self._true_steps("step", step_run_id=step_run_id)
-        return [attempt_of(row) for row in self._rows("attempts_of", step_run_id=step_run_id)]
+        steps = self._true_steps("step", step_run_id=step_run_id)
+        attempts = [attempt_of(row) for row in self._rows("attempts_of", step_run_id=step_run_id)]
+        return [as_settled(a) for a in attempts] if any(s.status.is_finished for s in steps) else attempts
 
     def previous_step(self, step_run_id: int) -> StepRunRecord | None:
         """The same step in the last earlier run in which it had a key."""
@@ -647,16 +611,19 @@ class SQLMetadataStore(SQLHousekeeping):
     def _true_runs(self, query: Callable[[Transaction], Sequence[Row]]) -> list[RunRecord]:
         """The runs that a query finds; those that are dead are settled before."""
         runs = [run_of(row) for row in self._read(query, _NO_ROWS)]
-        if self._settle((r.id, r.owner, r.lease_until) for r in runs if not r.status.is_finished):
+        unfinished = [(r.id, r.owner, r.lease_until) for r in runs if not r.status.is_finished]
+        if unfinished and (dead := settle(self._database, unfinished)):
             runs = [run_of(row) for row in self._read(query, _NO_ROWS)]
+            runs = [as_settled(run) if run.id in dead else run for run in runs]
         return runs
 
     def _true_steps(self, query: str, **values: Any) -> list[StepRunRecord]:
         """The steps that a query finds; those of runs that are dead are settled before."""
         steps = [step_of(row) for row in self._rows(query, **values)]
         runs = {step.run_id for step in steps if not step.status.is_finished}
-        if any(self.run(id).status.is_finished for id in runs):
+        if ended := {id for id in runs if self.run(id).status.is_finished}:
             steps = [step_of(row) for row in self._rows(query, **values)]
+            steps = [as_settled(step) if step.run_id in ended else step for step in steps]
         return steps
 
     def _rows(self, query: str, **values: Any) -> Sequence[Row]:
@@ -673,60 +640,11 @@ class SQLMetadataStore(SQLHousekeeping):
         )
 
 
-def _failure(error: ErrorRecord | None) -> Mapping[str, Any]:
-    return _NO_ERROR if error is None else error_columns(error)
-
-
-def _step_columns(step: StepDraft) -> dict[str, Any]:
-    return {
-        "name": step.name,
-        "map_index": step.map_index,
-        "entrypoint_name": step.entrypoint_name,
-        "parameters": to_json(step.parameters),
-        "docstring": to_text(step.docstring),
-    }
-
-
-def _artifacts(step_run_id: int, artifacts: Sequence[ArtifactRecord]) -> list[dict[str, Any]]:
-    return [
-        {"step_run_id": step_run_id, "position": position, **artifact_columns(artifact)}
-        for position, artifact in enumerate(artifacts)
-    ]
-
-
-def _with_ids(
-    artifacts: Sequence[ArtifactRecord], ids: Sequence[int], producer: int
-) -> tuple[ArtifactRecord, ...]:
-    return tuple(
-        ArtifactRecord(
-            a.name,
-            a.uri,
-            a.store,
-            a.artifact_type,
-            a.data_type,
-            a.materializer,
-            a.manifest,
-            a.digest,
-            a.size,
-            id,
-            producer,
-        )
-        for a, id in zip(artifacts, ids, strict=True)
-    )
-
-
 def _stale(claim: Claim) -> StaleAttemptError:
     return StaleAttemptError(
         f"The attempt {claim.number} of the step run {claim.step_run_id} has lost its claim: a later attempt owns the step, "
         "or it has ended. Nothing of this attempt is recorded."
     )
-
-
-def _inputs(step_run_id: int, inputs: Mapping[str, int]) -> list[dict[str, Any]]:
-    return [
-        {"step_run_id": step_run_id, "position": position, "name": name, "artifact_id": artifact_id}
-        for position, (name, artifact_id) in enumerate(inputs.items())
-    ]
 
 
 def _batches(keys: list[str]) -> Iterable[list[str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.metadata_stores import apart, artifact, complete, finish, register, start
+from tests.metadata_stores import DEAD, apart, artifact, complete, finish, register, start
 from zenml.enums import ExecutionStatus, Reach
 from zenml.exceptions import ConfigurationError, StoreError
 from zenml.metadata_stores import SQLiteMetadataStore
@@ -477,3 +477,75 @@ def test_durability_is_a_setting(tmp_path, durability, expected):
 def test_another_durability_is_refused():
     with pytest.raises(ConfigurationError, match="durability: Input should be 'normal' or 'full'"):
         SQLiteMetadataStore(name="local", uri="/x.db", durability="high")
+
+
+def test_whoever_may_only_read_is_told_the_truth(open_folder):
+    path = open_folder / "metadata.db"
+    run = register(sqlite(path), owner=DEAD, steps=["a", "b"])
+    start(sqlite(path), run.step_run_ids["a"])
+    sqlite(path)._database.engine.dispose()
+    with closing(sqlite3.connect(path)) as connection:
+        # A log that is written ahead has files of its own, which nobody may make here.
+        connection.execute("PRAGMA journal_mode=DELETE")
+    path.chmod(0o444)
+    open_folder.chmod(0o555)
+    with as_nobody():
+        store = apart(sqlite(path))
+        assert store.run(run.run_id).status is ExecutionStatus.CRASHED
+        assert [(s.status, s.reason) for s in store.steps(run.run_id)] == [
+            (ExecutionStatus.CRASHED, None),
+            (ExecutionStatus.SKIPPED, "the run crashed"),
+        ]
+        assert [a.status for a in store.attempts(run.step_run_ids["a"])] == [ExecutionStatus.CRASHED]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT status FROM zenml_runs").fetchall() == [("running",)]
+
+
+# What is broken
+
+
+@pytest.fixture
+def written(tmp_path) -> Path:
+    """A store of fifty runs in one file."""
+    store = sqlite(tmp_path / "metadata.db")
+    for number in range(50):
+        run = register(store, f"run {number}", deployment="x" * 2_000)
+        complete(store, run.step_run_ids["load"], f"{number}")
+        finish(store, run)
+    store._database.engine.dispose()
+    with closing(sqlite3.connect(store.uri)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Path(store.uri)
+
+
+def read_all(store: SQLiteMetadataStore) -> None:
+    for run in store.runs():
+        store.deployment(run.id)
+        store.steps(run.id)
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.7, 0.98])
+def test_a_file_that_was_cut_off(written, kept):
+    content = written.read_bytes()
+    written.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(StoreError, match=r"malformed\. Restore it from a backup, or move it away") as caught:
+        read_all(apart(sqlite(written)))
+    assert f"'local' in the file '{written}'" in str(caught.value)
+
+
+def test_bytes_that_were_overwritten(written):
+    content = bytearray(written.read_bytes())
+    for place in range(4096, len(content) - 4096, 3 * 4096):
+        content[place : place + 200] = b"\xff" * 200
+    written.write_bytes(content)
+    with pytest.raises(StoreError, match=r"malformed\. Restore it from a backup"):
+        read_all(apart(sqlite(written)))
+
+
+def test_an_empty_file_is_a_new_store(tmp_path):
+    path = tmp_path / "metadata.db"
+    path.touch()
+    store = sqlite(path)
+    assert store.runs() == []
+    register(store)
+    assert store.count_runs() == 1
