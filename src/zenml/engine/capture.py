@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from zenml.engine.capture_log import Helper, LogFile
@@ -48,7 +49,8 @@ class Capture:
     """The output of one attempt, within `with`: `label` names the step, `folder` is that of the attempt in the store."""
 
     def __init__(self, store: BaseArtifactStore, folder: str, label: str) -> None:
-        self._log = LogFile(store, folder, label)
+        self._store = store
+        self._folder = folder
         self._label = label
         self._channels: dict[str, _Channel] = {}
         self._lock = threading.RLock()
@@ -65,12 +67,18 @@ class Capture:
         if _own is not None:
             _flush_c()
         self.flush()
+        if error is None and not self._channels:
+            return
         with self._lock:
             for channel in self._channels.values():
                 self._log.add(channel.end())
             if error is not None:
                 self._log.add(error_record(error).traceback)
         self._log.close()
+
+    @cached_property
+    def _log(self) -> LogFile:
+        return LogFile(self._store, self._folder, self._label)
 
     def covers(self, thread: threading.Thread) -> bool:
         """Whether the thread was started since, so that it is one of the step's."""
