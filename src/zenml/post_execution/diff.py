@@ -155,7 +155,11 @@ def _settings_of_run(side: _Side) -> dict[str, Any]:
         "on_failure": deployment.on_failure,
         "on_success": deployment.on_success,
         "secrets": list(deployment.secrets),
-        **{f"pipeline {name}": value for name, value in deployment.arguments.items()},
+        # Steps that it was made with are compared as steps.
+        **{
+            f"argument {name}": described.get("value")
+            for name, described in deployment.arguments.get("arguments", {}).items()
+        },
         **{f"run({name}=...)": value for name, value in given.items()},
     }
     return _set(settings)
