@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Zenml
+from tests.cli.test_general import PROGRAM
 from zenml.pipelines import pipeline
 from zenml.repository import Repository
 from zenml.steps import Retry, step
@@ -192,3 +196,95 @@ def test_a_log_is_followed_from_another_process(quiet: Zenml) -> None:
             assert follower.stdout.read() == ""
             assert follower.wait(20) == 0
         assert run.wait(20) == 0
+
+
+PRINTING = """
+import logging, sys, time
+from zenml.pipelines import pipeline
+from zenml.steps import step
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+@step(enable_cache=False)
+def talk(name: str) -> int:
+    for number in range(300):
+        print(f"{name} prints {number}")
+        if not number % 50:
+            time.sleep(0.05)
+            print(f"{name} warns {number}", file=sys.stderr)
+            logging.info(f"{name} logs {number}")
+            for percent in range(5):
+                print(f"\\r{name} {percent} %", end="", flush=True)
+            print()
+    print(f"{name} is done", end="")
+    return 1
+
+@pipeline
+def printing():
+    talk("ada")
+    talk("bob")
+"""
+
+_CONTROL = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
+
+
+def screen(shown: str) -> list[str]:
+    """The lines that a terminal shows at the end: what rich uses of its language, without a limit of its height."""
+    lines, row, column = [""], 0, 0
+    while shown:
+        if control := _CONTROL.match(shown):
+            shown = shown[control.end() :]
+            if control[2] == "A":
+                row -= int(control[1] or 1)
+            elif control[2] == "K":
+                lines[row] = ""
+            continue
+        character, shown = shown[0], shown[1:]
+        if character == "\r":
+            column = 0
+        elif character == "\n":
+            row, column = row + 1, 0
+            if row == len(lines):
+                lines.append("")
+        else:
+            lines[row] = lines[row].ljust(column)[:column] + character + lines[row][column + 1 :]
+            column += 1
+    return [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_steps_print_stands_above_the_table(quiet: Zenml, workers: int) -> None:
+    if workers > 1:
+        quiet("orchestrator", "register", "parallel", "--flavor=local", f"--max_workers={workers}")
+        quiet("stack", "update", "default", "-o", "parallel")
+    Path("printing.py").write_text(PRINTING)
+    terminal, inner = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, "pipeline", "run", "printing.py"],
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        env={**os.environ, "COLUMNS": "120", "LINES": "40"},
+    ) as process:
+        os.close(inner)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while data := os.read(terminal, 10_000):
+                shown += data
+        os.close(terminal)
+        assert process.wait(30) == 0
+    lines = "\n".join(screen(shown.decode())).rstrip().split("\n")
+    for step_name, name in (("talk", "ada"), ("talk_2", "bob")):
+        prefix = f"[{step_name}] " if workers > 1 else ""
+        wanted = []
+        for number in range(300):
+            wanted.append(f"{prefix}{name} prints {number}")
+            if not number % 50:
+                wanted += [f"{prefix}{name} {what} {number}" for what in ("warns", "logs")]
+                wanted.append(f"{prefix}{name} 4 %")
+        wanted.append(f"{prefix}{name} is done")
+        found = [line for line in lines if f"{name} " in line]
+        assert sorted(found) == sorted(wanted)
+    table = [line for line in lines if line.startswith(tuple("┏┃┠┡┗"))]
+    assert len(table) == 6
+    assert lines[-len(table) :] == table

@@ -116,6 +116,9 @@ class LiveObserver:
         self, step: str, status: ExecutionStatus, seconds: float, error: ErrorRecord | None
     ) -> None:
         """Show how the step ended."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, _AboveTable):
+                stream.end()
         self._notes.pop(step, None)
         if error is not None:
             self._notes[step] = f"{error.type}: {error.message}"
@@ -244,7 +247,7 @@ class _AboveTable:
     def end(self) -> None:
         """Show what has no end."""
         if self._rest:
-            self._show(f"{self._rest}\n")
+            self.write("\n")
 
     def _show(self, lines: str) -> None:
         self._console.print(_Raw(lines), end="")
