@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from zenml.enums import StackComponentType
     from zenml.model.records import ComponentRecord, FlavorRecord, StackRecord
+    from zenml.model.schedules import ScheduleRecord
     from zenml.post_execution import PipelineRunView, PipelineView
     from zenml.profiles.exchange import ImportedStack
     from zenml.profiles.registry import OnConflict, Registry
@@ -301,6 +302,24 @@ class Repository:
     def deregister_flavor(self, name: str, component_type: StackComponentType) -> None:
         """Forget a custom flavor. Raises InUseError, which names the components that are of it."""
         self.registry.deregister_flavor(component_type, name)
+
+    # Schedules
+
+    @property
+    def schedules(self) -> list[ScheduleRecord]:
+        """The pipelines that `zenml schedule run` runs at their times, sorted by name."""
+        _forbid_in_step("use schedules")
+        return self.registry.schedules()
+
+    def get_schedule(self, name: str) -> ScheduleRecord:
+        """The schedule of that name, with the time that it was run for last, and what came of it."""
+        _forbid_in_step("use schedules")
+        return self.registry.schedule(name)
+
+    def delete_schedule(self, name: str) -> None:
+        """Forget a schedule. Its runs stay, and one that is under way goes on."""
+        _forbid_in_step("delete a schedule")
+        self.registry.deregister_schedule(name)
 
     # Finished runs
 
