@@ -130,7 +130,7 @@ def test_the_plan_as_a_table(project: Project) -> None:
 Running with active profile: 'default' (local)
 Running with active stack: 'default'
 training is imported
-          A run of the pipeline 'training' on the stack 'default'
+           A run of the pipeline 'training' on the stack 'default'
 ┏━━━━━━━━┯━━━━━━━━┯━━━━━━━━━━━━━━━━━━━━━━━━┯━━━━━━━━━━━━━━━━━━━━━━┯━━━━━━━━━┓
 ┃ STEP   │ ACTION │ WHY                    │ WHERE                │ SECONDS ┃
 ┠────────┼────────┼────────────────────────┼──────────────────────┼─────────┨

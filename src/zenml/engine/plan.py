@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from zenml.stack import Stack
 
 _RUNS = 10  # that are searched for the last one of a step
+_ANY = "any"
 _Outputs = Mapping[str, ArtifactRecord]
 _Input = ArtifactRecord | tuple[str, ...]
 """A value, or what stands for one that is not known: who will have made it, and the name of its output."""
@@ -112,7 +114,9 @@ class _Planner:
         # By their fixed parts: all that may be computed, and what of it has inputs that are not known.
         self._shapes: set[str] = set()
         self._open: dict[str, str] = {}
+        # Lists of which the items will have been made, for certain or perhaps.
         self._spread: set[str] = set()
+        self._may_spread: set[str] = set()
         self._history = _History(stack.metadata_store, deployment)
 
     def step(self, spec: StepSpec) -> StepPlan:
@@ -152,8 +156,11 @@ class _Planner:
         """Why the step is skipped for certain."""
         sources = [source.step for source in spec.inputs.values()]
         for name in [*([spec.when.step] if spec.when else []), *sources]:
-            if self._states[name].action == SKIPPED:
-                return f"it needs the step '{name}', which was skipped"
+            if (state := self._states[name]).action == SKIPPED:
+                because = re.match("it needs the step ('.*'),", state.reasons[0])
+                return f"it needs the step '{name}', which was skipped" + (
+                    f" because of {because[1]}" if because else ""
+                )
         if spec.when is not None and self._holds(spec.when) is False:
             return f"its condition does not hold: {words(spec.when)}"
         return None
@@ -195,7 +202,7 @@ class _Planner:
         return _State(verdict.action, list(verdict.reasons), [verdict.outputs], [verdict.maker])
 
     def _mapped(self, spec: StepSpec, doubts: list[str], may_be_skipped: bool) -> _State:
-        items, widths, is_spread = self._items(spec)
+        items, widths, is_spread = self._items(spec, may_be_skipped=may_be_skipped)
         if len(set(widths)) > 1:
             return _State(
                 RUN, [f"it is mapped over lists of different lengths: {', '.join(map(str, widths))}"]
@@ -211,13 +218,15 @@ class _Planner:
                     inputs |= self._input(name, source, index)
             verdicts.append(self._verdict(spec, index, inputs, doubts, may_be_skipped=False))
         cached = sum(verdict.action == CACHED for verdict in verdicts)
-        runs = not is_spread or any(verdict.action == RUN for verdict in verdicts)
-        action = RUN if runs else CACHED if cached == width else DEPENDS
+        runs = is_spread is False or any(verdict.action == RUN for verdict in verdicts)
+        action = RUN if runs else CACHED if is_spread and cached == width else DEPENDS
         reasons = [f"{cached} of {width} instances cached"] if cached else []
         wanted = verdicts if action == CACHED else [v for v in verdicts if v.action != CACHED]
         reasons += counted(reason for verdict in wanted for reason in verdict.reasons)
         if not is_spread:
-            reasons.append("its items are laid down one by one")
+            reasons.append(
+                "its items are made anew" if is_spread is False else "its items may be made before"
+            )
         makers = [verdict.maker for verdict in verdicts]
         return _State(
             action,
@@ -231,18 +240,20 @@ class _Planner:
     def _unspread(self, spec: StepSpec, doubts: list[str], may_be_skipped: bool) -> _State:
         """A mapped step of which even the number of its instances is not known."""
         shape = _Unit.of(spec, -1).shape
-        is_new = self._is_first and shape not in self._shapes and not self._spread
+        is_new = self._is_first and shape not in self._shapes and not (self._spread or self._may_spread)
         self._shapes.add(shape)
         self._open.setdefault(shape, spec.name)
-        self._spread.add("")
+        self._may_spread.add(_ANY)
         if not may_be_skipped and not spec.enable_cache:
             return _State(RUN, [OFF])
         if not may_be_skipped and is_new:
             return _State(RUN, [FIRST_RUN])
         return _State(DEPENDS, doubts)
 
-    def _items(self, spec: StepSpec) -> tuple[dict[str, Sequence[_Input]], list[int], bool]:
-        """The items of each list that is mapped over, the lengths of all that is, and whether the items are cached."""
+    def _items(
+        self, spec: StepSpec, *, may_be_skipped: bool
+    ) -> tuple[dict[str, Sequence[_Input]], list[int], bool | None]:
+        """The items of each list that is mapped over, the lengths of all that is, and whether the items are cached, if that is known."""
         widths = [len(values) for values in spec.each.values()]
         lists: dict[str, ArtifactRecord] = {}
         for name, source in spec.inputs.items():
@@ -260,8 +271,10 @@ class _Planner:
             for name in lists:
                 items[name] = [a for a in found.artifacts if a.name.rpartition("[")[0] == name]
             return items, [*widths, *map(len, items.values())], True
-        is_spread = spec.enable_cache and key.digest in self._spread
-        self._spread.add(key.digest)
+        is_spread: bool | None = spec.enable_cache and key.digest in self._spread
+        if spec.enable_cache and not is_spread and not self._may_spread.isdisjoint((key.digest, _ANY)):
+            is_spread = None
+        (self._may_spread if may_be_skipped else self._spread).add(key.digest)
         for name, record in lists.items():
             try:
                 length = len(read_value(record, self._stack.artifact_store))
