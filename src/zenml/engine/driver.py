@@ -115,10 +115,12 @@ def execute(
         status = ExecutionStatus.CANCELLED if cancelled else ExecutionStatus.FAILED
         record = error_record(error)
         try:
-            run.abandon(status)
-            stack.metadata_store.finish_run(registration.run_id, status, record)
+            try:
+                run.abandon(status)
+            finally:
+                stack.metadata_store.finish_run(registration.run_id, status, record)
         except StoreError as failure:
-            # What ended the run is raised, not that its end could not be recorded: a reader will find it crashed.
+            # What ended the run is raised, not that its end could not be recorded: the store does so later, or a reader finds it crashed.
             logger.warning("The end of the run `%s` is not recorded: %s", deployment.run_name, failure)
         observer.run_finished(status, time.perf_counter() - started)
         call_hook(on_failure, Ending(deployment.pipeline, deployment.run_name, status, None, record, error))

@@ -138,6 +138,9 @@ class Database:
         self.url = make_url(url)
         self.what = what
         self.engine = self._make_engine(dict(connect_args))
+        self.unrecorded: dict[
+            int, Mapping[str, Any]
+        ] = {}  # ends of runs that could not be recorded yet, by run
         self._schema = schema
         self._opening = threading.Lock()
         self._is_open = False

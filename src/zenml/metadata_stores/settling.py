@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zenml import liveness
@@ -41,7 +43,19 @@ def settle(database: Database, runs: Iterable[tuple[int, Owner | None, float | N
     return dead
 
 
-def end_run(database: Database, tx: Transaction, values: Mapping[str, Any], reason: str) -> None:
+def record_late(database: Database) -> bool:
+    """Record the ends of this process's runs that could not be recorded when they ended; whether there was one."""
+    before = len(database.unrecorded)
+    with suppress(StoreError):
+        for run_id, values in list(database.unrecorded.items()):
+            database.write(partial(end_run, database, values=values))
+            database.unrecorded.pop(run_id, None)
+    return len(database.unrecorded) < before
+
+
+def end_run(
+    database: Database, tx: Transaction, values: Mapping[str, Any], reason: str = "the run has ended"
+) -> None:
     """End a run that has not ended, and whatever of it is open, so that a late attempt can no longer publish."""
     sql = database.sql
     now = time.time()

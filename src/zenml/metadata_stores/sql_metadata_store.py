@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import PrivateAttr
 
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import DoesNotExistException, DuplicateRunNameError, StaleAttemptError
+from zenml.exceptions import DoesNotExistException, DuplicateRunNameError, StaleAttemptError, StoreError
 from zenml.metadata_stores.housekeeping import SQLHousekeeping
 from zenml.metadata_stores.rows import (
     artifact_of,
@@ -30,7 +30,7 @@ from zenml.metadata_stores.rows import (
     to_text,
     with_ids,
 )
-from zenml.metadata_stores.settling import as_settled, end_run, is_dead, settle
+from zenml.metadata_stores.settling import as_settled, end_run, is_dead, record_late, settle
 from zenml.model.runs import (
     ArtifactRecord,
     AttemptRecord,
@@ -123,6 +123,7 @@ class SQLMetadataStore(SQLHousekeeping):
             tx.run_many(sql.insert_step_run, [{**step, "run_id": run_id} for step in steps])
             return RunRegistration(run_id, dict(tx.rows(sql.step_run_ids, {"run_id": run_id})))
 
+        record_late(database)
         registration = database.write(work)
         database.hold(run.owner)
         return registration
@@ -381,7 +382,12 @@ class SQLMetadataStore(SQLHousekeeping):
         database = self._database
         values = {"run_id": run_id, "status": status.value, **failure_columns(error)}
 
-        database.write(lambda tx: end_run(database, tx, values, "the run has ended"))
+        try:
+            database.write(lambda tx: end_run(database, tx, values))
+        except StoreError:
+            # This process may live on for days: it is recorded when it uses the store again.
+            database.unrecorded[run_id] = values
+            raise
 
     def renew_lease(self, run_id: int, lease_until: float) -> None:
         """The run's owner lives."""
@@ -612,9 +618,12 @@ class SQLMetadataStore(SQLHousekeeping):
         """The runs that a query finds; those that are dead are settled before."""
         runs = [run_of(row) for row in self._read(query, _NO_ROWS)]
         unfinished = [(r.id, r.owner, r.lease_until) for r in runs if not r.status.is_finished]
-        if unfinished and (dead := settle(self._database, unfinished)):
-            runs = [run_of(row) for row in self._read(query, _NO_ROWS)]
-            runs = [as_settled(run) if run.id in dead else run for run in runs]
+        if unfinished:
+            changed = record_late(self._database)
+            dead = settle(self._database, unfinished)
+            if changed or dead:
+                runs = [run_of(row) for row in self._read(query, _NO_ROWS)]
+                runs = [as_settled(run) if run.id in dead else run for run in runs]
         return runs
 
     def _true_steps(self, query: str, **values: Any) -> list[StepRunRecord]:

@@ -423,10 +423,11 @@ previous_step = (
     .order_by(runs.c.id.desc())
     .limit(1)
 )
+_seconds = _origin.c.ended - _origin.c.started
 durations = (
-    select(step_runs.c.name, step_runs.c.map_index, (_origin.c.ended - _origin.c.started).label("seconds"))
+    select(step_runs.c.name, step_runs.c.map_index, _seconds.label("seconds"))
     .join_from(step_runs, _origin, _origin.c.id == _ran)
-    .where(_of_this_run, _origin.c.status == "completed")
+    .where(_of_this_run, _origin.c.status == "completed", _seconds.is_not(None))
 )
 metrics_of = (
     select(

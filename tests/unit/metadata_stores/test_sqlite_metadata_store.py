@@ -16,6 +16,7 @@ import pytest
 from tests.metadata_stores import DEAD, apart, artifact, complete, finish, register, start
 from zenml.enums import ExecutionStatus, Reach
 from zenml.exceptions import ConfigurationError, StoreError
+from zenml.liveness import this_process
 from zenml.metadata_stores import SQLiteMetadataStore
 
 ROOT = Path(__file__).parents[3]
@@ -186,7 +187,7 @@ def test_a_killed_writer_leaves_all_or_nothing(tmp_path):
     register(sqlite(path), "before")
     code = """
         import os, signal, sys
-        from tests.metadata_stores import apart, artifact, complete, register, start
+        from tests.metadata_stores import artifact, complete, register, start
         from zenml.metadata_stores import SQLiteMetadataStore
         store = SQLiteMetadataStore(name="local", uri=sys.argv[1])
         run = register(store, "killed", steps=["a", "b"])
@@ -499,6 +500,21 @@ def test_whoever_may_only_read_is_told_the_truth(open_folder):
         assert [a.status for a in store.attempts(run.step_run_ids["a"])] == [ExecutionStatus.CRASHED]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT status FROM zenml_runs").fetchall() == [("running",)]
+
+
+def test_an_end_that_could_not_be_recorded_is_recorded_later(tmp_path, monkeypatch):
+    monkeypatch.setattr("zenml.metadata_stores.database._PATIENCE", 0.1)
+    store = sqlite(tmp_path / "metadata.db")
+    runs = [register(store, name, owner=this_process()) for name in ("one", "two")]
+    with closing(sqlite3.connect(store.uri, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for run, status in zip(runs, (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED), strict=True):
+            with pytest.raises(StoreError, match="locked"):
+                store.finish_run(run.run_id, status)
+        assert [run.status for run in store.runs()] == [ExecutionStatus.RUNNING] * 2
+        other.execute("ROLLBACK")
+    assert [run.status for run in store.runs()] == [ExecutionStatus.COMPLETED, ExecutionStatus.FAILED]
+    assert [step.status for step in store.steps(runs[0].run_id)] == [ExecutionStatus.SKIPPED]
 
 
 # What is broken
