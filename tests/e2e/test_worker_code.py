@@ -280,3 +280,37 @@ if __name__ == "__main__":
         Path("program.py").write_text(program.format(value=value))
         done = execute("program.py")
         assert done.stdout == f"['{status}', 'completed'] {value == 3}\n", done.stderr
+
+
+def test_logging_is_arranged_as_in_the_program() -> None:
+    Path("steps.py").write_text("""
+import logging
+from zenml.steps import step
+
+@step
+def speaking() -> None:
+    logging.getLogger("project").info("heard")
+    logging.getLogger("project.details").debug("also heard")
+    logging.getLogger("other").info("not heard")
+""")
+    program = """
+import logging
+from zenml.orchestrators import LocalOrchestrator
+from zenml.pipelines import pipeline
+from zenml.repository import Repository
+from zenml.stack import Stack
+from steps import speaking
+
+@pipeline
+def meeting():
+    speaking()
+"""
+    arrange = """
+logging.basicConfig(format="<%(name)s %(message)s>")
+logging.getLogger("project").setLevel(logging.INFO)
+logging.getLogger("project.details").setLevel(logging.DEBUG)
+"""
+    Path("program.py").write_text(program + guarded(arrange, STACK, "meeting().run()"))
+    done = execute("program.py")
+    spoken = [line for line in done.stderr.splitlines() if "heard" in line]
+    assert spoken == ["[speaking] <project heard>", "[speaking] <project.details also heard>"], done.stderr

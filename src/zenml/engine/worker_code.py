@@ -7,13 +7,14 @@ import io
 import os
 import pickle
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from zenml.engine.worker_logging import Logging
 from zenml.exceptions import StepInterfaceError, sentence
 from zenml.materializers.classes import class_at
 from zenml.materializers.pickling import Pickler
@@ -109,7 +110,10 @@ class Code:
         buffer = io.BytesIO()
         pickler = _Pickler(buffer, program.names() if program else frozenset())
         try:
-            pickler.dump((deployment, dict(steps), pickler.definitions()))
+            arranged = Logging.present()
+            if not pickler.takes(arranged):  # a formatter of the user's own kind
+                arranged = replace(arranged, formatter=None)
+            pickler.dump((deployment, dict(steps), pickler.definitions(), arranged))
         except Exception as error:
             name = next((name for name, step in steps.items() if not pickler.takes(step)), None)
             which = "the run" if name is None else f"the step '{name}'"
@@ -133,7 +137,7 @@ class Code:
         main = sys.modules["__main__"] = ModuleType(self.program.module if self.program else "__main__")
         ended = self.program.execute(main) if self.program else None
         try:
-            deployment, steps, definitions = pickle.loads(self.content)  # noqa: S301  from the process that started this one
+            deployment, steps, definitions, arranged = pickle.loads(self.content)  # noqa: S301  from the process that started this one
         except Exception as error:  # noqa: BLE001  whatever a module of the user's raises
             reason = (
                 f"{self.program.file} ended with {ended!r}" if self.program and ended else sentence(error)
@@ -144,6 +148,7 @@ class Code:
             ) from (ended or error)
         for name, value in definitions.items():
             setattr(main, name, value)
+        arranged.apply()
         return deployment, steps
 
 
