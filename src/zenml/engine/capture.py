@@ -145,8 +145,9 @@ class _Channel(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        self._capture.take(self, bytes(data))
-        return len(data)
+        content = bytes(data)
+        self._capture.take(self, content)
+        return len(content)
 
     def show(self, data: bytes) -> str:
         """Show a piece; gives the lines that are whole now."""

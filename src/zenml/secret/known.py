@@ -24,13 +24,14 @@ _SHORTEST = 4
 _SHORTEST_NUMBER = 6
 _LINE = 8  # a line of a secret of several lines, such as a key, counts by itself from so many characters on
 _WORDS = frozenset({"true", "false", "none", "null", "default", "localhost", "password", "secret", "token"})
-_PLAIN = re.compile("[0-9A-Za-z]+")
+_PLAIN = re.compile("[0-9A-Za-z_.~-]+")  # what no form writes in another way
 _ESCAPED = re.compile("%[0-9A-F]{2}")
 
 _lock = threading.Lock()
 _values: set[str] = set()
 _forms: tuple[str, ...] = ()
 _parts: tuple[str, ...] = ()
+_has_lines = False
 _pattern: re.Pattern[str] | None = None
 
 
@@ -40,7 +41,7 @@ def remember(values: Iterable[str]) -> None:
     What would blacken every log is left out: values of less than four characters, numbers of less than six digits, and a
     few words that settings are made of ("true", "default", "localhost" ...).
     """
-    global _forms, _parts, _pattern  # noqa: PLW0603 - one registry a process is the point
+    global _forms, _parts, _has_lines, _pattern  # noqa: PLW0603 - one registry a process is the point
     with _lock:
         new = {value for value in values if value not in _values}
         if not new:
@@ -51,6 +52,7 @@ def remember(values: Iterable[str]) -> None:
             # The longest first: a value may be the beginning of another one.
             _forms = tuple(sorted({*_forms, *found}, key=lambda form: (-len(form), form)))
             _parts = tuple(_parts_of(_forms))
+            _has_lines = any("\n" in form for form in _forms)
             _pattern = re.compile("|".join(map(re.escape, _forms)))
             if sys.excepthook is sys.__excepthook__:  # else somebody else shows what ends this program
                 sys.excepthook = _show_redacted
@@ -80,7 +82,7 @@ class Redactor:
         if not _forms:
             return piece
         text = redact(self._held + piece)
-        start = _unfinished(text)
+        start = len(text) if text.endswith("\n") and not _has_lines else _unfinished(text)
         self._held = text[start:]
         return text[:start]
 

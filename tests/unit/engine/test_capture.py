@@ -56,7 +56,7 @@ def store(tmp_path: Path) -> LocalArtifactStore:
 
 @pytest.fixture(autouse=True)
 def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, nothing in (("_values", set()), ("_forms", ()), ("_parts", ()), ("_pattern", None)):
+    for name, nothing in (("_values", set()), ("_forms", ()), ("_parts", ()), ("_pattern", None), ("_has_lines", False)):
         monkeypatch.setattr(known, name, nothing)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
 
