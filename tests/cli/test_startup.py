@@ -66,6 +66,7 @@ def modules_after(*arguments: str) -> set[str]:
         ("profile", "list"),
         ("artifact-store", "list"),
         ("orchestrator", "describe"),
+        ("schedule", "list"),
         ("status",),
         ("stack", "--help"),
         ("artifact-store", "register", "--help"),

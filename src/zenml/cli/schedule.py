@@ -14,7 +14,6 @@ from zenml.cli.session import Session
 from zenml.cli.tables import Table, moment
 from zenml.cli.terminal import Terminal, output_option, pass_terminal
 from zenml.exceptions import DoesNotExistException, ZenMLBaseException, nearest
-from zenml.schedules.firings import status_of
 from zenml.schedules.times import next_time
 
 if TYPE_CHECKING:
@@ -184,6 +183,8 @@ def _document(terminal: Terminal, registry: Registry, record: ScheduleRecord) ->
     try:
         following = None if record.is_paused else next_time(record)
         if last is not None:
+            from zenml.schedules.firings import status_of  # loads what looks at processes
+
             # What nobody has begun yet is still to be done, whoever claimed it.
             status = status_of(record, registry, datetime.now(timezone.utc)) or last.status
     except ZenMLBaseException as error:
