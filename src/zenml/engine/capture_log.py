@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import deque
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
 from zenml.model.runs import LOG_FILE
@@ -237,8 +238,21 @@ def _encoded(text: str) -> bytes:
 
 
 def _limit() -> int:
-    given = os.environ.get(LIMIT_VARIABLE, "")
-    return int(given) if given.isdecimal() else DEFAULT_LIMIT
+    return _parsed(os.environ.get(LIMIT_VARIABLE, ""))
+
+
+@lru_cache(maxsize=8)  # a wrong value is worth one warning
+def _parsed(given: str) -> int:
+    if given.isdecimal():
+        return int(given)
+    if given:
+        logger.warning(
+            "%s is %r; expected a number of characters. Using %s.",
+            LIMIT_VARIABLE,
+            given,
+            f"{DEFAULT_LIMIT:,}",
+        )
+    return DEFAULT_LIMIT
 
 
 _writer = _Writer()

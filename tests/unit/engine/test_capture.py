@@ -56,7 +56,13 @@ def store(tmp_path: Path) -> LocalArtifactStore:
 
 @pytest.fixture(autouse=True)
 def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, nothing in (("_values", set()), ("_forms", ()), ("_parts", ()), ("_pattern", None), ("_has_lines", False)):
+    for name, nothing in (
+        ("_values", set()),
+        ("_forms", ()),
+        ("_parts", ()),
+        ("_pattern", None),
+        ("_has_lines", False),
+    ):
         monkeypatch.setattr(known, name, nothing)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
 
@@ -201,6 +207,19 @@ def test_beyond_its_limit_a_log_keeps_the_first_and_the_last_lines(
     assert kept[:at] == lines[:at]
     assert kept[at + 1 : -1] == lines[len(lines) - (len(kept) - at - 2) :]
     assert sum(len(line) + 1 for line in (*kept[:at], *kept[at + 1 : -1])) <= limit
+
+
+def test_a_limit_that_is_no_number_is_said_once(
+    store: LocalArtifactStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "ten MB")
+    with terminal():
+        for name in ("one", "two"):
+            with capture(store, name):
+                print("said")
+    warnings = [record.getMessage() for record in caplog.records]
+    assert warnings == ["ZENML_LOG_LIMIT is 'ten MB'; expected a number of characters. Using 10,000,000."]
+    assert log_of(store, "two") == "said\n"
 
 
 def test_a_store_that_fails_costs_the_log_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
