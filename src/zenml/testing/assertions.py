@@ -6,15 +6,20 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from zenml.enums import ExecutionStatus
+from zenml.post_execution.why import why_all
 
 if TYPE_CHECKING:
-    from zenml.post_execution import PipelineRunView, StepView
+    from zenml.post_execution import PipelineRunView
 
-_RAN = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)
+_RAN = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CRASHED)
 
 
 def assert_cached(run: PipelineRunView, *steps: str) -> None:
-    """See that these steps (without any, all) were taken from the cache. Raises AssertionError, which tells how each step ended."""
+    """See that these steps (without any, all) were taken from the cache.
+
+    Raises:
+        AssertionError: one was not; it tells of each step of the run how it ended, and why it ran.
+    """
     __tracebackhide__ = True
     _check(run, steps, (ExecutionStatus.CACHED,), "taken from the cache")
 
@@ -39,12 +44,9 @@ def _check(
     wrong = [step.name for step in steps if step.status not in expected]
     if wrong:
         listed = ", ".join(f"'{name}'" for name in wrong)
-        how = "\n".join(f"  {_told(step)}" for step in run.steps)
-        raise AssertionError(f"Not {what} in the run '{run.name}': {listed}. Its steps:\n{how}")
-
-
-def _told(step: StepView) -> str:
-    told = f"{step.name}: {step.status}"
-    if step.error is not None:
-        return f"{told}, {step.error.type}: {step.error.message}"
-    return f"{told}, {step.reason}" if step.reason else told
+        errors = {step.name: f"{step.error.type}: {step.error.message}" for step in run.steps if step.error}
+        told = "".join(
+            f"\n  {one.step}: {one.status}, {'; '.join([*filter(None, [errors.get(one.step)]), *one.reasons])}"
+            for one in why_all(run)
+        )
+        raise AssertionError(f"Not {what} in the run '{run.name}': {listed}. Its steps:{told}")
