@@ -406,6 +406,29 @@ def test_runs_in_threads_have_workers_of_their_own() -> None:
     assert [run.get_step("work_2").output.read() for run in results] == [3, 3]
 
 
+def test_a_step_in_a_worker_starts_no_pipeline() -> None:
+    use(max_workers=2)
+
+    @step
+    def one() -> int:
+        return 1
+
+    @pipeline
+    def inner() -> None:
+        one()
+
+    @step
+    def starting() -> None:
+        inner().run()
+
+    @pipeline
+    def outer() -> None:
+        starting()
+
+    with pytest.raises(RunError, match="The step 'starting' cannot run the pipeline 'inner'"):
+        outer().run()
+
+
 PROGRAM = """
 import os, subprocess, sys, time
 from pathlib import Path

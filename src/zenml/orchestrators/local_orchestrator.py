@@ -71,6 +71,12 @@ class LocalOrchestrator(BaseOrchestrator):
         """An executor on this machine."""
         if self.max_workers == 1 and not any(map(_needs_worker, deployment.steps)):
             return InProcessExecutor(run_step)
+        if near := [c for c in stack.components.values() if c.reach < Reach.HOST]:
+            kind = near[0].TYPE.display
+            raise StackValidationError(
+                f"The {kind} '{near[0].name}' can only be used from the same process, but steps with a timeout or resources have one of "
+                f"their own: choose another {kind}, which they can reach."
+            )
         return _LocalExecutor(self, deployment, run_step, self._capacity(deployment.steps))
 
     def _capacity(self, steps: Iterable[StepSpec]) -> Capacity:

@@ -54,6 +54,8 @@ class Prepared:
 def is_prevented(pipeline: BasePipeline) -> bool:
     """Whether ZENML_PREVENT_PIPELINE_EXECUTION says that nothing is to be run: for processes that import a program to get at its steps."""
     show_messages()
+    if running_step():
+        return False  # it is refused there, whatever process executes the step
     if os.environ.get("ZENML_PREVENT_PIPELINE_EXECUTION", "").lower() not in ("1", "y", "yes", "true"):
         return False
     logger.warning("The pipeline `%s` is not run: ZENML_PREVENT_PIPELINE_EXECUTION is set.", pipeline.name)
@@ -71,7 +73,7 @@ def start(
 ) -> PipelineRunView:
     """Run the pipeline on the active stack, or, with a schedule, register it to be run there."""
     _refuse_in_a_step(pipeline)
-    logger.info("Creating run for pipeline: `%s`", pipeline.name)
+    logger.info("Creating %s for pipeline: `%s`", "schedule" if schedule else "run", pipeline.name)
     cached = pipeline.enable_cache if enable_cache is None else enable_cache
     logger.info("Cache %s for pipeline `%s`", "enabled" if cached else "disabled", pipeline.name)
     stack = active_stack()

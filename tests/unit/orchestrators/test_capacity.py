@@ -11,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from zenml.artifact_stores import LocalArtifactStore
+from zenml.enums import Reach
 from zenml.exceptions import ConfigurationError, StackValidationError
+from zenml.metadata_stores import SQLiteMetadataStore
 from zenml.model.deployment import Deployment, ResourceSpec, StackSpec, StepSpec
 from zenml.orchestrators import LocalOrchestrator, capacity
 from zenml.orchestrators.capacity import Capacity, Reservations
+from zenml.stack import Stack
 
 NEEDS = st.none() | st.builds(
     ResourceSpec,
@@ -144,6 +148,29 @@ def test_it_is_kept_and_read_again() -> None:
     made = LocalOrchestrator(name="two", max_workers=2, memory="4GiB", resources={"license": 1})
     assert made.configuration()["memory"] == 4 * 2**30
     assert LocalOrchestrator.from_record(made.to_record()) == made
+
+
+def test_components_that_workers_cannot_reach_are_refused(tmp_path: Path) -> None:
+    class Near(LocalArtifactStore):
+        @property
+        def reach(self) -> Reach:
+            return Reach.PROCESS
+
+    orchestrator = LocalOrchestrator(name="one")
+    stack = Stack(
+        "near",
+        orchestrator=orchestrator,
+        metadata_store=SQLiteMetadataStore(name="rows", uri=str(tmp_path / "rows.db")),
+        artifact_store=Near(name="memory", path=str(tmp_path)),
+    )
+    limited = deployment(StepSpec("limited", "m:l", "l", timeout=5))
+    orchestrator.executor(deployment(StepSpec("free", "m:f", "f")), stack, pytest.fail).close()
+    with pytest.raises(StackValidationError) as refusal:
+        orchestrator.executor(limited, stack, pytest.fail)
+    assert str(refusal.value) == (
+        "The artifact store 'memory' can only be used from the same process, but steps with a timeout or resources have one of their own: "
+        "choose another artifact store, which they can reach."
+    )
 
 
 # The machine
