@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from zenml.model.json import canonical
 from zenml.model.runs import ArtifactRecord, CacheKey
 
 if TYPE_CHECKING:
-    from zenml.model.deployment import StepSpec
+    from zenml.model.deployment import OutputSpec, StepSpec
 
 
 def fixed_parts(step: StepSpec, map_index: int = -1) -> dict[str, str]:
@@ -27,8 +28,7 @@ def fixed_parts(step: StepSpec, map_index: int = -1) -> dict[str, str]:
         }
     parts |= step.cache_parts
     for position, output in enumerate(step.outputs):
-        declared = [position, output.annotation, list(output.materializers), output.artifact_type]
-        parts[f"output {output.name}"] = _digest(canonical(declared))
+        parts[f"output {output.name}"] = _declared(position, output)
     return parts
 
 
@@ -36,6 +36,11 @@ def cache_key(fixed: Mapping[str, str], inputs: Mapping[str, ArtifactRecord]) ->
     """The key of a step with these fixed parts and inputs: equal content of the inputs, equal key, whoever produced it."""
     parts = {**fixed, **{f"input {name}": artifact.digest for name, artifact in inputs.items()}}
     return CacheKey(_digest("\n".join(f"{name}\0{parts[name]}" for name in sorted(parts))), parts)
+
+
+@lru_cache(maxsize=1024)  # a step may be used a thousand times
+def _declared(position: int, output: OutputSpec) -> str:
+    return _digest(canonical([position, output.annotation, list(output.materializers), output.artifact_type]))
 
 
 def _digest(text: str) -> str:
