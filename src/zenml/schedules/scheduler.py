@@ -10,12 +10,18 @@ import sys
 import threading
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import ZenMLBaseException
 from zenml.logger import get_logger
-from zenml.profiles.active import PROFILE_VARIABLE, STACK_VARIABLE
+from zenml.profiles.active import (
+    PROFILE_VARIABLE,
+    REPOSITORY_VARIABLE,
+    STACK_VARIABLE,
+    is_repository_directory,
+)
 from zenml.schedules.firings import claim, end, status_of
 from zenml.schedules.times import due_time, next_time
 
@@ -59,10 +65,13 @@ def start_process(profile: str, schedule: ScheduleRecord, firing: Firing) -> Pro
 
     It is a session of its own: Ctrl-C on the terminal is for the scheduler, and a run survives the death of it.
     """
+    environment = {**os.environ, PROFILE_VARIABLE: profile, STACK_VARIABLE: schedule.stack}
+    if is_repository_directory(Path(schedule.source_root)):
+        environment[REPOSITORY_VARIABLE] = schedule.source_root
     return subprocess.Popen(
         [sys.executable, "-m", "zenml.pipelines.scheduled", schedule.name, firing.token],
         cwd=schedule.directory,
-        env={**os.environ, PROFILE_VARIABLE: profile, STACK_VARIABLE: schedule.stack},
+        env=environment,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -196,11 +205,11 @@ class Scheduler:
 
     def _pause(self, soonest: datetime | None) -> None:
         """Wait until `soonest`, until a run has ended, or until it is time to look at the schedules anew."""
-        now = self._clock()
+        began = now = self._clock()
         until = now + self._look_every
         if soonest is not None:
             until = min(until, soonest)
-        while now < until and not self._stopping.is_set():
+        while began <= now < until and not self._stopping.is_set():  # clocks are also put back
             if any(process.poll() is not None for process, _ in self._started.values()):
                 return
             seconds = (until - now).total_seconds()

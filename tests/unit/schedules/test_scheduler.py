@@ -113,9 +113,13 @@ def a_registry(*schedules: ScheduleRecord, backend: Backend | None = None) -> Re
     return registry
 
 
-@pytest.fixture(params=["yaml", "sqlite"])
+@pytest.fixture(params=["yaml", "sqlite", "postgresql"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    return YamlFolder(tmp_path) if request.param == "yaml" else SQLBackend(f"sqlite:///{tmp_path}/profile.db")
+    if request.param == "yaml":
+        return YamlFolder(tmp_path)
+    if request.param == "sqlite":
+        return SQLBackend(f"sqlite:///{tmp_path}/profile.db")
+    return SQLBackend(request.getfixturevalue("postgresql_database"))
 
 
 NIGHTLY = a_schedule(cron_expression="30 2 * * *", timezone="Europe/Berlin")
@@ -258,6 +262,21 @@ def test_a_database_that_is_away_for_an_hour(
     assert [r.message for r in caplog.records if "cannot be read" in r.message] == [
         "The schedules cannot be read: The database is away."
     ]
+
+
+def test_a_clock_that_is_put_back() -> None:
+    world = World(a_registry(a_schedule(start=NEW_YEAR, interval=timedelta(minutes=30))))
+    put_back = []
+
+    def put_back_once() -> None:
+        if world.now == NEW_YEAR + 2 * HOUR and not put_back:
+            put_back.append(world.now)
+            world.now -= 0.9 * HOUR
+
+    world.on_sleep = put_back_once
+    world.live(until=NEW_YEAR + 3 * HOUR)
+    assert put_back
+    assert [(time - NEW_YEAR) / HOUR for time in world.times()] == [0, 0.5, 1, 1.5, 2, 2.5]
 
 
 def test_stopping_cancels_what_runs_and_waits() -> None:
