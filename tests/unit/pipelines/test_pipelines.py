@@ -23,6 +23,7 @@ from zenml.exceptions import (
 )
 from zenml.model.deployment import Deployment, StackSpec
 from zenml.model.json import canonical
+from zenml.orchestrators import LocalOrchestrator
 from zenml.pipelines import BasePipeline, Schedule, pipeline
 from zenml.pipelines.compiler import compile_pipeline
 from zenml.repository import Repository
@@ -455,6 +456,21 @@ def test_a_step_operator_must_be_there() -> None:
 def test_schedules(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Schedule(**arguments)
+
+
+def test_a_schedule_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    @pipeline
+    def small() -> None:
+        number()
+
+    daily = Schedule(cron_expression="@daily")
+    with pytest.raises(
+        ConfigurationError, match=r"'mine' cannot be that of every run of a schedule: name the schedule"
+    ):
+        small().run(run_name="mine", schedule=daily)
+    monkeypatch.setattr(LocalOrchestrator, "takes_schedules", False)
+    with pytest.raises(StackValidationError, match="of flavor 'local' cannot run pipelines by a schedule"):
+        small().run(schedule=daily)
 
 
 def test_times_of_a_schedule_are_in_its_zone() -> None:
