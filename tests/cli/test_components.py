@@ -107,7 +107,7 @@ def test_list_describe_and_get(quiet: Zenml, monkeypatch: pytest.MonkeyPatch) ->
     listed = quiet("artifact-store", "list").stdout
     assert listed.startswith(HEADER + STACK)
     rows = [[cell.strip("┃ ") for cell in line.split("│")] for line in listed.splitlines()[3:]]
-    assert rows[0] == ["ACTIVE", "NAME", "FLAVOR", "UUID", "PATH"]
+    assert rows[0] == ["ACTIVE", "NAME", "FLAVOR", "UUID", "PATH", "DURABILITY"]
     assert [row[:3] for row in rows[2:-1]] == [["👉", "default", "local"], ["", "disk", "local"]]
 
     described = quiet("artifact-store", "describe").stdout.splitlines()
