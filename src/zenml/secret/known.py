@@ -5,15 +5,11 @@ What a step prints, logs or raises may hold a secret: as it is, or in the forms 
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -133,6 +129,12 @@ def _forms_of(value: str) -> Iterator[str]:
 
 
 def _encoded(text: str) -> Iterator[str]:
+    # Lists read references, and load nothing that they do not need.
+    import html
+    import json
+    from base64 import b64encode, urlsafe_b64encode
+    from urllib.parse import quote, quote_plus
+
     data = text.encode("utf-8", "surrogateescape")
     yield text
     for quoted in (quote(data, safe=""), quote(data), quote_plus(data)):
@@ -146,9 +148,9 @@ def _encoded(text: str) -> Iterator[str]:
     yield repr(data)[2:-1]
     yield html.escape(text)
     yield from (data.hex(), data.hex().upper())
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+    for encode in (b64encode, urlsafe_b64encode):
         yield from _in_base64(data, encode)
-    yield from (quote(form, safe="") for form in _in_base64(data, base64.b64encode))
+    yield from (quote(form, safe="") for form in _in_base64(data, b64encode))
 
 
 def _in_python(text: str) -> Iterator[str]:
