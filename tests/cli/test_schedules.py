@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Zenml
+from zenml.enums import ExecutionStatus
 from zenml.model.schedules import ScheduleRecord
 from zenml.profiles.profiles import open_registry
 from zenml.repository import Repository
@@ -168,6 +169,37 @@ def test_a_run_name_that_is_taken(quiet: Zenml, register: Register) -> None:
     assert pipeline.get_run_names() == ["report-2026-01-01T00:00:00Z", "report-2026-01-01T00:00:00Z-2"]
     assert schedule.last is not None
     assert schedule.last.run == "report-2026-01-01T00:00:00Z-2"
+
+
+@pytest.mark.parametrize(
+    ("age", "run", "status"),
+    [
+        (timedelta(0), None, "completed"),
+        (timedelta(0), "a run that nobody registered yet", "running"),
+        (timedelta(hours=1), "a run that nobody registered", "crashed"),
+    ],
+)
+def test_a_run_on_another_machine(
+    quiet: Zenml, register: Register, age: timedelta, run: str | None, status: str
+) -> None:
+    """Its process cannot be seen from here, nor after a reboot: the metadata store knows."""
+    register(f"{DAILY})")
+    quiet("schedule", "run", "--once")
+
+    def elsewhere(schedule: ScheduleRecord) -> ScheduleRecord:
+        assert schedule.last is not None
+        moved = replace(
+            schedule.last,
+            status=ExecutionStatus.RUNNING,
+            owner=replace(schedule.last.owner, boot_id="another"),
+            since=datetime.now(timezone.utc) - age,
+            run=run or schedule.last.run,
+        )
+        return replace(schedule, last=moved)
+
+    Repository().registry.change_schedule("report", elsewhere)
+    (listed,) = json.loads(quiet("schedule", "list", "-o", "json").stdout)
+    assert listed["status"] == status
 
 
 def never_run(schedule: ScheduleRecord) -> ScheduleRecord:

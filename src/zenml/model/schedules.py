@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -154,7 +154,9 @@ def _firing(document: Document) -> Firing:
         run=document["run"],
         status=ExecutionStatus(document["status"]),
         token=document["token"],
-        owner=Owner(**document["owner"]),
+        owner=Owner(
+            **{f.name: document["owner"][f.name] for f in fields(Owner) if f.name in document["owner"]}
+        ),
         since=_time(document["since"]),
         error=document.get("error"),
     )
