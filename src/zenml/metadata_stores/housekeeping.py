@@ -128,10 +128,10 @@ class SQLHousekeeping(BaseMetadataStore):
     def ended_runs(self) -> list[EndedRun]:
         """The runs that have ended, the oldest first."""
         sql = self._statements
-        rows = self._found(sql.ended_runs)
+        origins = {id for (id,) in self._found(sql.origins_in_use)}
         return [
-            EndedRun(id, UUID(uuid), pipeline, name, ExecutionStatus(status), ended, bool(is_origin))
-            for id, uuid, pipeline, name, status, ended, is_origin in rows
+            EndedRun(id, UUID(uuid), pipeline, name, ExecutionStatus(status), ended, id in origins)
+            for id, uuid, pipeline, name, status, ended in self._found(sql.ended_runs)
         ]
 
     def unpublished_attempts(self) -> list[UnpublishedAttempt]:

@@ -154,7 +154,7 @@ logged_parameters_of_run = (
 # What a run is kept or let go by.
 
 unfinished_ids = select(runs.c.id).where(runs.c.ended.is_(None)).order_by(runs.c.id)
-_heir = runs.alias("heir")
+origins_in_use = select(runs.c.origin_id).where(runs.c.ended.is_(None), runs.c.origin_id.is_not(None))
 ended_runs = (
     select(
         runs.c.id,
@@ -163,7 +163,6 @@ ended_runs = (
         runs.c.name,
         runs.c.status,
         runs.c.ended,
-        exists().where(_heir.c.origin_id == runs.c.id, _heir.c.ended.is_(None)).label("is_origin"),
     )
     .join_from(runs, pipelines, runs.c.pipeline_id == pipelines.c.id)
     .where(runs.c.ended.is_not(None))
