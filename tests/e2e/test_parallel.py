@@ -406,6 +406,30 @@ def test_runs_in_threads_have_workers_of_their_own() -> None:
     assert [run.get_step("work_2").output.read() for run in results] == [3, 3]
 
 
+def test_a_step_may_have_processes_of_its_own() -> None:
+    use(max_workers=2)
+
+    @step
+    def multiply() -> Output(products=list, code=int):
+        from multiprocessing import get_context
+
+        context = get_context("fork")
+        with context.Pool(2) as pool:
+            products = pool.map(abs, [-1, -2, -3])
+        process = context.Process(target=time.sleep, args=(PATIENCE,))
+        process.start()
+        process.terminate()
+        process.join()
+        return products, process.exitcode
+
+    @pipeline
+    def multiplying() -> None:
+        multiply()
+
+    found = multiplying().run().get_step("multiply").outputs
+    assert (found["products"].read(), found["code"].read()) == ([1, 2, 3], -signal.SIGTERM)
+
+
 def test_a_step_in_a_worker_starts_no_pipeline() -> None:
     use(max_workers=2)
 

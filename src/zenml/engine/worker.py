@@ -34,6 +34,7 @@ def main() -> None:
     _end_with(parent)
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop)
+    _leave_to_forks_their_own_end()
     with (
         own_process(prefixed=sys.argv[3] == "named"),
         contextlib.suppress(EOFError, ConnectionError, AttemptStopped),
@@ -87,7 +88,9 @@ def _report(runner: Runner, task: StepTask, stop: _Stop) -> Report:
         return Report(outcome)
     from dataclasses import replace
 
-    return Report(replace(outcome, exception=None), outcome.error, _pickled(outcome.exception), known_values())
+    return Report(
+        replace(outcome, exception=None), outcome.error, _pickled(outcome.exception), known_values()
+    )
 
 
 def _raised(error: BaseException) -> Report:
@@ -102,6 +105,20 @@ def _pickled(error: BaseException) -> bytes | None:
     except Exception:  # noqa: BLE001  whatever an object of the user's raises
         return None
     return content
+
+
+def _leave_to_forks_their_own_end() -> None:
+    """See that SIGTERM ends what a step forks as it does elsewhere, also one that arrives at once."""
+
+    def restore() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM}),
+        after_in_child=restore,
+    )
 
 
 def _end_with(parent: int) -> None:

@@ -184,6 +184,8 @@ class WorkerPool:
         assert task is not None  # noqa: S101  asked by the caller
         report = worker.report()
         worker.task = None
+        if report is None and not was_stopped:
+            worker.join(_PATIENCE)  # so that it is its own end that is told
         if report is None or was_stopped:
             self._end(worker)
         if report is None:
@@ -257,7 +259,7 @@ class _Worker:
 
     def has_died(self) -> bool:
         """Whether its process has, without anything to do."""
-        return self.task is None and self.process.poll() is not None
+        return self.task is None and self._is_dead()
 
     def await_start(self) -> None:
         """Wait until it can execute something, or has failed to."""
@@ -268,7 +270,7 @@ class _Worker:
         """Whether its attempt has, or the whole process, which children that hold the connection may hide."""
         if self.connection in ready:
             self._is_over = self._is_over or not self._listen()
-        elif self._pidfd in ready or (self._pidfd is None and self.process.poll() is not None):
+        elif self._is_dead():
             self._is_over = True
         return self._is_over
 
@@ -278,6 +280,10 @@ class _Worker:
             pass
         report, self._report, self._is_over = self._report, None, False
         return report
+
+    def _is_dead(self) -> bool:
+        # The number of a process that is not waited for yet is nobody else's: its group can be ended.
+        return self.process.poll() is not None if self._pidfd is None else bool(wait([self._pidfd], 0))
 
     def _listen(self) -> bool:
         """Whether there is more to come after what it says now, if anything."""
