@@ -54,6 +54,9 @@ Model Deployment:
 
 Management Tools:
   pipeline            Run pipelines, and see what ran.
+  artifact            See, verify and copy the values that steps gave.
+  prune               Remove values that need not be kept, by way of a trash.
+  schedule            Run pipelines at their times, and see which.
   stack               Put components together to stacks.
 
 Identity and Security:
