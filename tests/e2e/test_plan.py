@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,9 +29,18 @@ def source(n: int) -> int:
     return n
 
 
+SHIFT = 0  # what the code is: it is changed between runs
+
+
+def shifted(value: int) -> int:
+    return value + SHIFT
+
+
 @step
 def half(value: int, bias: int) -> int:
-    return (value + bias) // 2  # many inputs, few outputs: a step that ran gives what another gave before
+    return (
+        shifted(value) + bias
+    ) // 2  # many inputs, few outputs: a step that ran gives what another gave before
 
 
 @step
@@ -113,8 +126,8 @@ def build(plan: list[Node], name: str) -> Any:
     return random()
 
 
-def check(plan: Plan, run: PipelineRunView, known: set[str]) -> None:
-    """Compare; `known` are the keys of all results that there were before, and get those of this run."""
+def check(plan: Plan, run: PipelineRunView, known: set[str], *, complete: bool) -> None:
+    """Compare; `known` are the keys of all results that there were before, and get those of this run. `complete`: none is gone."""
     assert [step.step for step in plan.steps] == run.get_step_names()
     for said in plan.steps:
         view = run.get_step(said.step)
@@ -122,8 +135,6 @@ def check(plan: Plan, run: PipelineRunView, known: set[str]) -> None:
         told = (said, view.status, plan)
         if said.action == SKIPPED:
             assert view.status is ExecutionStatus.SKIPPED, told
-            # Of several steps that were skipped, it may name another.
-            assert said.reasons[0].split("'")[0] == (view.reason or "").split("'")[0], told
         elif said.action == CACHED:
             assert view.status is ExecutionStatus.CACHED, told
         elif said.action == RUN:
@@ -135,7 +146,7 @@ def check(plan: Plan, run: PipelineRunView, known: set[str]) -> None:
         for unit in units:
             if unit.status is ExecutionStatus.SKIPPED:
                 continue
-            if said.action == DEPENDS and run.spec(said.step).enable_cache:
+            if said.action == DEPENDS and run.spec(said.step).enable_cache and complete:
                 assert unit.is_cached == (unit.cache_key in known), told
             known.add(unit.cache_key or "")
 
@@ -144,13 +155,19 @@ def check(plan: Plan, run: PipelineRunView, known: set[str]) -> None:
 @given(st.lists(nodes, min_size=1, max_size=8), st.data())
 def test_a_run_does_what_the_plan_says(plan: list[Node], data: st.DataObject) -> None:
     known: set[str] = set()
-    with isolated_stack():
+    complete = True
+    with isolated_stack() as stack, pytest.MonkeyPatch.context() as patch:
         for _ in range(data.draw(st.integers(1, 4), label="runs")):
+            patch.setattr(sys.modules[__name__], "SHIFT", data.draw(st.sampled_from((0, 0, 1)), label="code"))
             made = build(plan, data.draw(st.sampled_from(("first", "second")), label="pipeline"))
-            check(made.plan(), made.run(), known)
+            check(made.plan(), made.run(), known, complete=complete)
             for position in data.draw(st.sets(st.integers(0, len(plan) - 1), max_size=2), label="changed"):
                 changed = data.draw(nodes, label="to")
                 plan = [changed if at == position else node for at, node in enumerate(plan)]
+            values = sorted(Path(stack.artifact_store.path).glob("runs/*/*.1"))
+            if values and data.draw(st.sampled_from((False, False, True)), label="loses a value"):
+                shutil.rmtree(values[data.draw(st.integers(0, len(values) - 1), label="lost")])
+                complete = False
 
 
 def test_a_plan_records_nothing() -> None:
