@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from zenml.exceptions import RunError, StepCrashedError, StepInterfaceError, StepTimeoutError
-from zenml.orchestrators import LocalOrchestrator
+from zenml.orchestrators import LocalOrchestrator, worker_pool
 from zenml.orchestrators.worker_pool import WorkerTraceback
 from zenml.pipelines import pipeline
 from zenml.repository import Repository
@@ -430,6 +430,33 @@ def test_a_step_may_have_processes_of_its_own() -> None:
     assert (found["products"].read(), found["code"].read()) == ([1, 2, 3], -signal.SIGTERM)
 
 
+def test_deaths_are_seen_where_the_system_does_not_tell_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_pool, "_pidfd", lambda pid: None)
+    use(max_workers=2)
+
+    @step
+    def leaving_a_child_behind() -> None:
+        if os.fork():
+            os._exit(4)
+        time.sleep(PATIENCE)  # it holds the connection
+
+    @step
+    def going_on() -> int:
+        return 1
+
+    @pipeline
+    def losing() -> None:
+        leaving_a_child_behind()
+        going_on()
+
+    with pytest.raises(StepCrashedError, match="ended itself with the exit code 4"):
+        losing().run()
+    (run,) = Repository().get_pipeline("losing").runs
+    assert str(run.get_step("going_on").status) == "completed"
+
+
 def test_a_step_in_a_worker_starts_no_pipeline() -> None:
     use(max_workers=2)
 
@@ -456,7 +483,7 @@ def test_a_step_in_a_worker_starts_no_pipeline() -> None:
 PROGRAM = """
 import os, subprocess, sys, time
 from pathlib import Path
-from zenml.orchestrators import LocalOrchestrator
+from zenml.orchestrators import LocalOrchestrator, worker_pool
 from zenml.pipelines import pipeline
 from zenml.repository import Repository
 from zenml.stack import Stack
