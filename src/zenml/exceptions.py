@@ -20,6 +20,8 @@ ZenMLBaseException
 ├── ForbiddenRepositoryAccessError (RuntimeError)
 ├── StoreError (RuntimeError)                   a database or folder that cannot be used
 ├── SecretError (ValueError)                    a secret that cannot be kept or resolved
+├── ArtifactStoreError (OSError)                an artifact store that cannot be reached or used
+│   └── ArtifactStoreDeniedError (PermissionError)
 ├── StackValidationError                        components that do not fit together
 ├── ProvisioningError                           resources that cannot be started or stopped
 ├── IntegrationError                            an integration that cannot be used
@@ -155,6 +157,14 @@ class StoreError(ZenMLBaseException, RuntimeError):
 
 class SecretError(ZenMLBaseException, ValueError):
     """A secret cannot be kept where it was given, or a reference to one cannot be resolved."""
+
+
+class ArtifactStoreError(ZenMLBaseException, OSError):
+    """An artifact store that cannot be reached or used: its address, its credentials, its bucket."""
+
+
+class ArtifactStoreDeniedError(ArtifactStoreError, PermissionError):
+    """An artifact store that refuses what was asked of it."""
 
 
 class StackValidationError(ZenMLBaseException):

@@ -3,53 +3,96 @@
 from __future__ import annotations
 
 import errno
+import functools
 import glob
+import io
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any, cast
+from typing import IO, Any, Concatenate, ParamSpec, TypeVar, cast
 
-from zenml.exceptions import ArtifactStoreInterfaceError, MissingPackageError
+from zenml.exceptions import ArtifactStoreDeniedError, ArtifactStoreInterfaceError, MissingPackageError
+from zenml.io.remote_errors import Remote
+from zenml.io.transfer import Download, Upload
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _told(verb: Callable[Concatenate[RemoteFiles, P], R]) -> Callable[Concatenate[RemoteFiles, P], R]:
+    @functools.wraps(verb)
+    def telling(self: RemoteFiles, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._remote.told():
+            return verb(self, *args, **kwargs)
+
+    return cast("Callable[Concatenate[RemoteFiles, P], R]", telling)
 
 
 class RemoteFiles:
-    """A `zenml.io.filesystem.FileSystem` over whatever fsspec knows.
+    """A `zenml.io.filesystem.FileSystem` over whatever fsspec knows, for any number of threads of one process.
 
     `url` is the root, such as "s3://bucket/prefix"; paths are URLs below it. Names are taken as they are: characters such
     as `*` and `[` mean something in `glob` alone. Whether empty folders exist is up to the remote side.
 
+    Args:
+        url: the root.
+        options: arguments of fsspec's file system.
+        file_system: its class; by default the one that fsspec knows for the scheme.
+        flat: whether the remote side has names with slashes instead of folders, so that none is ever made.
+        in_parts: arguments of the file system's `put_file`, for large files.
+        remote: what errors say about the remote side.
+
     Raises:
         ArtifactStoreInterfaceError: fsspec does not know the URL's scheme.
         MissingPackageError: it does, but the package that it needs is not installed.
+        ArtifactStoreError: so every verb, where the remote side cannot be used.
     """
 
-    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
-        from fsspec.core import url_to_fs
-
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        file_system: Callable[..., Any] | None = None,
+        flat: bool = False,
+        in_parts: Mapping[str, Any] | None = None,
+        remote: Remote | None = None,
+    ) -> None:
         self._url = url.rstrip("/") if not url.endswith("://") else url
-        scheme = url.partition("://")[0]
-        try:
-            self._fs, root = url_to_fs(url, **(options or {}))
-        except ImportError as error:
-            raise MissingPackageError(
-                f"Files at '{scheme}://' need a package that is not installed: {error}."
-            ) from error
-        except ValueError as error:
-            if "rotocol not known" not in str(error):
-                raise
-            raise ArtifactStoreInterfaceError(
-                f"{url!r} cannot be reached: fsspec knows no scheme '{scheme}://'. Use a scheme that it knows, register one with "
-                "fsspec.register_implementation(...), or override the file operations (open, exists, ...) in the artifact store's class."
-            ) from None
+        self._flat = flat
+        self._in_parts = in_parts or {}
+        self._remote = remote or Remote(f"What lies at {url}", url)
+        with self._remote.told():
+            self._fs, root = _connected(url, options or {}, file_system)
         self._root = str(root).rstrip("/")
 
+    @_told
     def open(self, name: str, mode: str = "r") -> IO[Any]:
-        """Open a file; text is UTF-8."""
+        """Open a file; text is UTF-8. What is written is there when the file is closed, as a whole."""
         path = self._inner(name)
-        if "r" in mode and not self._fs.isfile(path):
-            if self._fs.isdir(path):
-                raise IsADirectoryError(errno.EISDIR, "Is a folder", name)
-            raise _missing(name)
-        return cast("IO[Any]", self._fs.open(path, mode, **({} if "b" in mode else {"encoding": "utf-8"})))
+        text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8"}
+        if mode in {"w", "wt", "wb"}:
+            upload: Any = Upload(functools.partial(self._send, path))
+            return cast("IO[Any]", io.TextIOWrapper(upload, **text) if text else upload)
+        if "r" not in mode or "+" in mode:
+            return cast("IO[Any]", self._fs.open(path, mode, **text))
+        found = self.stat(name)
+        if _is_folder(found):
+            raise IsADirectoryError(errno.EISDIR, "Is a folder", name)
+        if not self._fs.async_impl or found["size"] is None:
+            return cast("IO[Any]", self._fs.open(path, mode, **text))
+        download: Any = io.BufferedReader(
+            Download(functools.partial(self._range, path), self._fs.loop, found["size"]), 1 << 20
+        )
+        return cast("IO[Any]", io.TextIOWrapper(download, **text) if text else download)
 
+    @_told
+    def read_bytes(self, name: str) -> bytes:
+        """The content of a file that fits into memory: one request, where the remote side can."""
+        try:
+            return cast("bytes", self._fs.cat_file(self._inner(name)))
+        except FileNotFoundError:
+            raise _missing(name) from None
+
+    @_told
     def copyfile(self, src: str, dst: str, overwrite: bool = False) -> None:
         """Copy a file."""
         self._check_target(src, dst, overwrite=overwrite)
@@ -57,44 +100,52 @@ class RemoteFiles:
         if source != target:
             self._fs.cp_file(source, target)
 
+    @_told
     def exists(self, path: str) -> bool:
         """Whether there is a file or a folder."""
-        return bool(self._fresh().exists(self._inner(path)))
+        return self._info(path) is not None
 
+    @_told
     def glob(self, pattern: str) -> list[str]:
         """The paths that match a shell pattern, sorted; `**` matches folders in folders."""
         return sorted(self._outer(path) for path in self._fresh().glob(self._inner(pattern)))
 
+    @_told
     def isdir(self, path: str) -> bool:
         """Whether there is a folder."""
-        return bool(self._fresh().isdir(self._inner(path)))
+        return _is_folder(self._info(path))
 
+    @_told
     def listdir(self, path: str) -> list[str]:
         """The names in a folder, sorted."""
         inner = self._inner(path)
-        if self._fresh().isfile(inner):
-            raise NotADirectoryError(errno.ENOTDIR, "Is a file", path)
+        self._check_folder(path)
         try:
             return sorted(found.rstrip("/").rpartition("/")[2] for found in self._fs.ls(inner, detail=False))
         except FileNotFoundError:
             raise _missing(path) from None
 
+    @_told
     def makedirs(self, path: str) -> None:
         """Make a folder and its parents; it may exist."""
-        self._fs.makedirs(self._inner(path), exist_ok=True)
+        if not self._flat:
+            self._fs.makedirs(self._inner(path), exist_ok=True)
 
+    @_told
     def mkdir(self, path: str) -> None:
         """Make a folder."""
-        inner = self._inner(path)
-        if self._fresh().exists(inner):
+        if self._info(path) is not None:
             raise FileExistsError(errno.EEXIST, "There is a file or folder of that name", path)
-        self._fs.mkdir(inner)
+        if not self._flat:
+            self._fs.mkdir(self._inner(path))
 
+    @_told
     def remove(self, path: str) -> None:
         """Remove a file."""
         self._check_file(path)
         self._fs.rm_file(self._inner(path))
 
+    @_told
     def rename(self, src: str, dst: str, overwrite: bool = False) -> None:
         """Move a file: copied, then removed where it was."""
         self._check_target(src, dst, overwrite=overwrite)
@@ -103,17 +154,19 @@ class RemoteFiles:
             self._fs.cp_file(source, target)
             self._fs.rm_file(source)
 
+    @_told
     def rmtree(self, path: str) -> None:
         """Remove a folder with all that it holds."""
         inner = self._inner(path)
-        if not self._fresh().isdir(inner):
-            raise (
-                NotADirectoryError(errno.ENOTDIR, "Is a file", path)
-                if self._fs.exists(inner)
-                else _missing(path)
-            )
+        self._check_folder(path)
         if not glob.has_magic(inner):
             self._fs.rm(inner, recursive=True)
+            if self._flat and self._fresh().find(
+                inner
+            ):  # requests for many files at once say nothing about one that stays
+                raise ArtifactStoreDeniedError(
+                    f"Not everything at {path} could be removed. Is there a right to delete?"
+                )
             return
         # `rm` would take the name for a pattern.
         for folder, _, files in list(self._fs.walk(inner, topdown=False)):
@@ -122,21 +175,25 @@ class RemoteFiles:
             if self._fs.isdir(folder):
                 self._fs.rmdir(folder)
 
+    @_told
     def stat(self, path: str) -> dict[str, Any]:
         """What the remote side says, with at least "name", "size" and "type"."""
-        try:
-            return cast("dict[str, Any]", self._fresh().info(self._inner(path)))
-        except FileNotFoundError:
-            raise _missing(path) from None
+        if (found := self._info(path)) is None:
+            raise _missing(path)
+        return found
 
     def size(self, path: str) -> int:
         """Size of a file in bytes."""
         return int(self.stat(path)["size"])
 
+    @_told
     def sizes(self, path: str) -> dict[str, int]:
         """The files below a folder, by their paths relative to it, with their sizes: one listing where the remote side can."""
         inner = self._inner(path)
-        found = self._fresh().find(inner, detail=True)
+        try:
+            found = self._fresh().find(inner, detail=True)
+        except FileNotFoundError:  # not even a bucket
+            return {}
         return {
             name[len(inner) :].lstrip("/"): int(entry["size"])
             for name, entry in found.items()
@@ -150,9 +207,26 @@ class RemoteFiles:
         onerror: Callable[..., None] | None = None,
     ) -> Iterator[tuple[str, list[str], list[str]]]:
         """Folders below `top`, each with the names of its folders and files."""
-        walk = self._fresh().walk(self._inner(top), topdown=topdown, on_error=onerror or "omit")
-        for folder, folders, files in walk:
-            yield self._outer(folder), folders, files
+        with self._remote.told():
+            walk = self._fresh().walk(self._inner(top), topdown=topdown, on_error=onerror or "omit")
+            for folder, folders, files in walk:
+                yield self._outer(folder), folders, files
+
+    def _send(self, path: str, content: bytes | str) -> None:
+        with self._remote.told():
+            try:
+                if isinstance(content, bytes):
+                    self._fs.pipe_file(path, content)
+                else:
+                    self._fs.put_file(content, path, **self._in_parts)
+            except FileNotFoundError as error:
+                if not self._flat:
+                    raise
+                raise self._remote.error(error) from None
+
+    async def _range(self, path: str, start: int, end: int) -> bytes:
+        with self._remote.told():
+            return cast("bytes", await self._fs._cat_file(path, start=start, end=end))  # noqa: SLF001 - what fsspec's authors implement
 
     def _fresh(self) -> Any:
         # Others write there, too: what was listed before may have changed.
@@ -165,24 +239,60 @@ class RemoteFiles:
     def _outer(self, path: str) -> str:
         return self._url + path[len(self._root) :].rstrip("/")
 
+    def _info(self, path: str) -> dict[str, Any] | None:
+        # Not by fsspec's `exists`, `isdir` and `isfile`: where the remote side cannot be used, some of them say no.
+        try:
+            return cast("dict[str, Any]", self._fresh().info(self._inner(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
     def _check_file(self, path: str) -> None:
-        inner = self._inner(path)
-        if not self._fresh().isfile(inner):
-            raise (
-                IsADirectoryError(errno.EISDIR, "Is a folder", path)
-                if self._fs.isdir(inner)
-                else _missing(path)
-            )
+        if _is_folder(self.stat(path)):
+            raise IsADirectoryError(errno.EISDIR, "Is a folder", path)
+
+    def _check_folder(self, path: str) -> None:
+        if not _is_folder(self.stat(path)):
+            raise NotADirectoryError(errno.ENOTDIR, "Is a file", path)
 
     def _check_target(self, src: str, dst: str, *, overwrite: bool) -> None:
         self._check_file(src)
-        inner = self._inner(dst)
-        if self._fs.isdir(inner):
+        found = self._info(dst)
+        if _is_folder(found):
             raise IsADirectoryError(errno.EISDIR, "Is a folder", dst)
-        if not overwrite and self._fs.exists(inner):
+        if found is not None and not overwrite:
             raise FileExistsError(
                 errno.EEXIST, "There is a file of that name; overwrite=True replaces it", dst
             )
+
+
+def _is_folder(found: Mapping[str, Any] | None) -> bool:
+    return found is not None and found["type"] == "directory"
+
+
+def _connected(
+    url: str, options: Mapping[str, Any], file_system: Callable[..., Any] | None
+) -> tuple[Any, Any]:
+    from fsspec.core import url_to_fs
+
+    # One of its own: other code's instance of the same options may be used, and closed, in any way.
+    options = {**options, "skip_instance_cache": True}
+    if file_system is not None:
+        made = file_system(**options)
+        return made, made._strip_protocol(url)  # noqa: SLF001 - there is no other way
+    scheme = url.partition("://")[0]
+    try:
+        return cast("tuple[Any, Any]", url_to_fs(url, **options))
+    except ImportError as error:
+        raise MissingPackageError(
+            f"Files at '{scheme}://' need a package that is not installed: {error}."
+        ) from error
+    except ValueError as error:
+        if "rotocol not known" not in str(error):
+            raise
+        raise ArtifactStoreInterfaceError(
+            f"{url!r} cannot be reached: fsspec knows no scheme '{scheme}://'. Use a scheme that it knows, register one with "
+            "fsspec.register_implementation(...), or override the file operations (open, exists, ...) in the artifact store's class."
+        ) from None
 
 
 def _missing(path: str) -> FileNotFoundError:
