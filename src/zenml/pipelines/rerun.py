@@ -156,7 +156,14 @@ def _prepare(pipeline: BasePipeline, stack: Stack, past: Deployment, name: str) 
         enable_cache=past.enable_cache,
         verify=past.verify,
         options=past.runtime_configuration,
+        root=_root(past),
     )
+
+
+def _root(past: Deployment) -> Path | None:
+    """The source root of the past run, if its code is here: the command line's own program is in another folder."""
+    root = Path(past.source_root)
+    return root if past.source and root.is_dir() else None
 
 
 def _go_on(prepared: Prepared, record: RunRecord, kind: str, again: frozenset[str]) -> PipelineRunView:
