@@ -172,7 +172,9 @@ def test_bad_input(project: Project) -> None:
         assert result.exit_code == 1
         return result.stderr.splitlines()[-1]
 
-    assert refused("why", "nothing") == f"Error: There is no run 'nothing' on the active stack. Known: '{run}'."
+    assert (
+        refused("why", "nothing") == f"Error: There is no run 'nothing' on the active stack. Known: '{run}'."
+    )
     assert (
         refused("why", run, "trian") == f"Error: The run '{run}' has no step 'trian'. Did you mean 'train'?"
     )

@@ -90,19 +90,31 @@ FEATURES = """
         "from .features import clean\ndef train(x):\n    return list(map(lambda one: clean(one), x))",
         "from .features import clean\nSTEPS = [clean, len]\ndef train(x):\n    return [one(x) for one in STEPS]",
         "from .features import clean\nclass Model:\n    tidy = staticmethod(clean)\ndef train(x):\n    return Model.tidy(x)",
-        "from .features import clean\nclass Model:\n    @property\n    def tidy(self):\n        return clean(1)\n"
-        "def train(x):\n    return Model().tidy",
-        "from .features import clean\nclass Model:\n    @classmethod\n    def tidy(cls):\n        return clean(1)\nMODEL = Model()\n"
-        "def train(x):\n    return MODEL.tidy()",
+        (
+            "from .features import clean\nclass Model:\n    @property\n    def tidy(self):\n        return clean(1)\n"
+            "def train(x):\n    return Model().tidy"
+        ),
+        (
+            "from .features import clean\nclass Model:\n    @classmethod\n    def tidy(cls):\n        return clean(1)\nMODEL = Model()\n"
+            "def train(x):\n    return MODEL.tidy()"
+        ),
         "from .features import clean\ndef make(how):\n    def train(x):\n        return how(x)\n    return train\ntrain = make(clean)",
-        "from functools import cache\nfrom . import features\n@cache\ndef tidy(x):\n    return features.clean(x)\n"
-        "def train(x):\n    return tidy(x)",
-        "from contextlib import contextmanager\nfrom .features import clean\n@contextmanager\ndef tidy(x):\n    yield clean(x)\n"
-        "def train(x):\n    with tidy(x) as y:\n        return y",
-        "from functools import singledispatch\nfrom .features import clean\n@singledispatch\ndef tidy(x):\n    return x\n"
-        "@tidy.register\ndef _(x: int):\n    return clean(x)\ndef train(x):\n    return tidy(x)",
-        "from dataclasses import dataclass, field\nfrom .features import clean\n@dataclass\nclass Row:\n"
-        "    x: int = field(default_factory=lambda: clean(1))\ndef train(x):\n    return Row()",
+        (
+            "from functools import cache\nfrom . import features\n@cache\ndef tidy(x):\n    return features.clean(x)\n"
+            "def train(x):\n    return tidy(x)"
+        ),
+        (
+            "from contextlib import contextmanager\nfrom .features import clean\n@contextmanager\ndef tidy(x):\n    yield clean(x)\n"
+            "def train(x):\n    with tidy(x) as y:\n        return y"
+        ),
+        (
+            "from functools import singledispatch\nfrom .features import clean\n@singledispatch\ndef tidy(x):\n    return x\n"
+            "@tidy.register\ndef _(x: int):\n    return clean(x)\ndef train(x):\n    return tidy(x)"
+        ),
+        (
+            "from dataclasses import dataclass, field\nfrom .features import clean\n@dataclass\nclass Row:\n"
+            "    x: int = field(default_factory=lambda: clean(1))\ndef train(x):\n    return Row()"
+        ),
         "def train(x):\n    from .features import clean\n    return clean(x)",
         "def train(x):\n    from . import features\n    return features.clean(x)",
         "def train(x):\n    def inner():\n        import {name}.features as f\n        return f.clean(x)\n    return inner()",
@@ -145,7 +157,7 @@ def timed(function):
         "steps",
         f"{timed}\nfrom . import features\n{decorator}\ndef tidy(x):\n    return x\ndef train(x):\n    return tidy(x)\n",
     )
-    module = name.split()[1].split(".")[0]
+    module = name.split()[1].split(".", maxsplit=1)[0]
 
     changed = project.changed_by(module, "return function(*args)", "return function(*args), 1")
     assert f"{name}.<locals>.wrapper" in changed
@@ -349,7 +361,7 @@ def test_a_module_that_is_used_as_a_whole_counts_as_a_whole(project: Project) ->
 
 def test_a_module_that_is_imported_for_what_it_does_counts_as_a_whole(project: Project) -> None:
     project.write("plugins", "print('plugged')")
-    project.write("steps", "def train(x):\n    import {0}.plugins\n    return x".format(project.name))
+    project.write("steps", f"def train(x):\n    import {project.name}.plugins\n    return x")
 
     assert project.changed_by("plugins", "plugged", "plugged in") == {"module plugins"}
 
