@@ -46,7 +46,8 @@ class BaseMetadataStore(StackComponent):
     names it without its password. A run or step once finished never changes its status again.
 
     What is read is true: a run whose owner is dead (at once on the same host, elsewhere when its lease has run out) is settled before it
-    is given: the run, its running steps and attempts are `crashed`, its pending steps `skipped`.
+    is given: the run, its running steps and attempts are `crashed`, its pending steps `skipped`. An attempt whose own process is dead
+    is left to the driver of its run, as long as that one lives.
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.METADATA_STORE
@@ -139,11 +140,14 @@ class BaseMetadataStore(StackComponent):
 
     @abstractmethod
     def finish_run(self, run_id: int, status: ExecutionStatus, error: ErrorRecord | None = None) -> None:
-        """End a run; one that has ended stays as it is."""
+        """End a run, and what of it is open: running steps as `crashed`, pending ones as `skipped`; one that has ended stays as it is.
+
+        If that cannot be recorded, it is as soon as this process uses the store again.
+        """
 
     @abstractmethod
     def renew_lease(self, run_id: int, lease_until: float) -> None:
-        """The run's owner, and that of its running attempts, lives: nobody takes it for dead until then."""
+        """The run's owner lives: nobody takes it for dead until then."""
 
     @abstractmethod
     def request_cancel(self, run_id: int) -> None:
@@ -238,7 +242,10 @@ class BaseMetadataStore(StackComponent):
 
     @abstractmethod
     def durations(self, pipeline: str) -> Mapping[str, float]:
-        """Seconds that each step of a pipeline took when it last ran to its end, by name; of a mapped one, that of all its instances."""
+        """Seconds that each step of a pipeline took to its end, by name; of a mapped one, those of its instances together.
+
+        Of the last run that ended, and of the last completed one; of a cached step, those of the one that really ran.
+        """
 
     @abstractmethod
     def step(self, step_run_id: int) -> StepRunRecord:
