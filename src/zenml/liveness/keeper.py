@@ -16,8 +16,6 @@ from zenml.liveness.owner import LEASE
 if TYPE_CHECKING:
     from zenml.metadata_stores import BaseMetadataStore
 
-_PATIENCE = 2.0
-
 
 @contextmanager
 def keeping(store: BaseMetadataStore, run_id: int, *, every: float = LEASE / 3) -> Iterator[None]:
@@ -43,13 +41,11 @@ def keeping(store: BaseMetadataStore, run_id: int, *, every: float = LEASE / 3) 
             keeper.stdin.flush()
         yield
     finally:
+        # It has nothing to lose; asked politely, it would have to start first, or wait for a server that does not answer.
+        keeper.kill()
+        keeper.wait()
         with suppress(BrokenPipeError):
             keeper.stdin.close()
-        try:
-            keeper.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:  # it waits for a server that does not answer
-            keeper.kill()
-            keeper.wait()
 
 
 def _task(store: BaseMetadataStore, run_id: int, every: float) -> bytes:
