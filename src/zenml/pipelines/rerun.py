@@ -17,6 +17,7 @@ from zenml.model.deployment import Deployment
 from zenml.model.runs import Origin
 from zenml.pipelines.configuration import PipelineSettings, StepSettings
 from zenml.pipelines.running import active_stack, check_stack, execute, prepare
+from zenml.post_execution.why import changes as key_changes
 
 if TYPE_CHECKING:
     from zenml.metadata_stores import BaseMetadataStore
@@ -108,15 +109,10 @@ def changes(past: Deployment, present: Deployment) -> Iterator[str]:
 
 
 def _step_changes(before: StepSpec, now: StepSpec) -> Iterator[str]:
-    for values, others in ((before.parameters, now.parameters), (before.each, now.each)):
-        for name in dict.fromkeys([*values, *others]):
-            if values.get(name) != others.get(name):
-                yield f"parameter {name}: {values.get(name)!r} → {others.get(name)!r}"
-    parts, others = fixed_parts(before), fixed_parts(now)
-    for name in dict.fromkeys([*parts, *others]):
-        if not name.startswith("parameter ") and parts.get(name) != others.get(name):
-            how = "is gone" if name not in others else "is new" if name not in parts else "changed"
-            yield f"{name} {how}"
+    yield from key_changes(fixed_parts(before), fixed_parts(now), before.parameters, now.parameters)
+    for name in dict.fromkeys([*before.each, *now.each]):
+        if before.each.get(name) != now.each.get(name):
+            yield f"parameter {name}: {before.each.get(name)!r} → {now.each.get(name)!r}"
     if before.inputs != now.inputs or before.when != now.when:
         yield "what it is fed by changed"
 

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +110,8 @@ def _file_digest(path: Path) -> str:
 
 
 def _version(step: str, package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # few steps need it
+
     try:
         return version(package)
     except PackageNotFoundError:
