@@ -112,7 +112,7 @@ def test_storage_options_reach_the_file_system():
 
 def test_a_path_with_a_reference_is_checked_when_it_is_known(monkeypatch, tmp_path):
     store = LocalArtifactStore(name="a", path="{{env.WHERE}}/store")
-    assert store.to_record().configuration == {"path": "{{env.WHERE}}/store"}
+    assert store.to_record().configuration["path"] == "{{env.WHERE}}/store"
 
     monkeypatch.setenv("WHERE", "~")
     assert store.path == str(Path("~/store").expanduser())
