@@ -100,9 +100,13 @@ class BaseStep(metaclass=_StepType):
     ON_SUCCESS: ClassVar[Hook | None] = None
 
     entrypoint: ClassVar[Callable[..., Any]]
+    _hooks: ClassVar[tuple[Hook | None, ...]] = (None, None)
 
     def __init_subclass__(cls, *, local_names: Mapping[str, Any] | None = None) -> None:
         super().__init_subclass__()
+        # Statically: a function that stands in a class would come as a method.
+        hooks = (inspect.getattr_static(cls, name) for name in ("ON_FAILURE", "ON_SUCCESS"))
+        cls._hooks = tuple(checked_hook(hook, cls.__name__) for hook in hooks)
         function = inspect.getattr_static(cls, "entrypoint", None)
         function = getattr(function, "__func__", function)
         if "NAME" not in cls.__dict__:
@@ -136,9 +140,7 @@ class BaseStep(metaclass=_StepType):
         self.retries = _retries(self.NAME, self.RETRIES)
         self.timeout = _seconds(self.NAME, self.TIMEOUT)
         self.resources = self.RESOURCES
-        # Statically: a function that stands in a class would come as a method of the instance.
-        self.on_failure = checked_hook(inspect.getattr_static(self, "ON_FAILURE"), self.NAME)
-        self.on_success = checked_hook(inspect.getattr_static(self, "ON_SUCCESS"), self.NAME)
+        self.on_failure, self.on_success = self._hooks
         self.return_materializers: dict[str, tuple[type[BaseMaterializer], ...]] = {}
         self.parameters: dict[str, Any] = {}
         for value in args:
