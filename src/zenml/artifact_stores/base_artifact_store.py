@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from zenml.enums import Reach, StackComponentType
 from zenml.exceptions import ArtifactStoreInterfaceError
@@ -12,8 +12,12 @@ from zenml.io.filesystem import FileSystem
 from zenml.secret.references import has_reference
 from zenml.stack import StackComponent
 
+if TYPE_CHECKING:
+    from zenml.io.read_cache import ReadCache
+
 _OF_THIS_MACHINE = ("file://", "local://")
 _OF_THIS_PROCESS = ("memory://",)
+_INHERITED: list[object] = []
 
 
 class BaseArtifactStore(StackComponent):
@@ -150,13 +154,24 @@ class BaseArtifactStore(StackComponent):
         """Folders below `top`, each with the names of its folders and files."""
         return self._files.walk(self._inside(top), topdown, onerror)
 
+    @property
+    def read_cache(self) -> ReadCache | None:
+        """Where files of the store are kept on this machine, if it is worth it."""
+        return None
+
+    def read_bytes(self, path: str) -> bytes:
+        """The content of a file that fits into memory."""
+        with self.open(path, "rb") as file:
+            return cast("bytes", file.read())
+
     def persist(self, path: str) -> None:
         """Called when all files of a value below the folder `path` are written, before that is recorded."""
 
     @property
     def _files(self) -> FileSystem:
-        # A connection does not survive a fork.
+        # A connection does not survive a fork. Its parent still uses it: to collect it would close it for both.
         if self._opened is None or self._opened[0] != os.getpid():
+            _INHERITED.append(self._opened)
             self._opened = (os.getpid(), self._connect())
         return self._opened[1]
 

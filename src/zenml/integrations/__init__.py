@@ -1,11 +1,28 @@
 """Integrations with other libraries. This module is the table of what each one brings; it imports none of them."""
 
+from zenml.enums import StackComponentType as _Type
+from zenml.model.records import FlavorRecord as _Flavor
 from zenml.stack.integrations import Integration
 
+_AZURE = "zenml.integrations.azure"
+_GCP = "zenml.integrations.gcp"
 _PYTORCH = "zenml.integrations.pytorch.materializers"
+_S3 = "zenml.integrations.s3"
 _SKLEARN = "zenml.integrations.sklearn.materializers"
 
 INTEGRATIONS: tuple[Integration, ...] = (
+    Integration(
+        name="azure",
+        requirements=("adlfs>=2025.8",),
+        flavors=(
+            _Flavor(_Type.ARTIFACT_STORE, "azure", f"{_AZURE}.artifact_stores.AzureArtifactStore", "azure"),
+        ),
+    ),
+    Integration(
+        name="gcp",
+        requirements=("gcsfs>=2025.7",),
+        flavors=(_Flavor(_Type.ARTIFACT_STORE, "gcp", f"{_GCP}.artifact_stores.GCPArtifactStore", "gcp"),),
+    ),
     Integration(
         name="pytorch",
         requirements=("torch>=2.4", "safetensors>=0.4.5"),
@@ -14,6 +31,11 @@ INTEGRATIONS: tuple[Integration, ...] = (
             "torch.nn.modules.module.Module": f"{_PYTORCH}.pytorch_module_materializer.PyTorchModuleMaterializer",
             "torch.utils.data.dataloader.DataLoader": f"{_PYTORCH}.pytorch_dataloader_materializer.PyTorchDataLoaderMaterializer",
         },
+    ),
+    Integration(
+        name="s3",
+        requirements=("s3fs>=2025.7",),
+        flavors=(_Flavor(_Type.ARTIFACT_STORE, "s3", f"{_S3}.artifact_stores.S3ArtifactStore", "s3"),),
     ),
     Integration(
         name="sklearn",

@@ -159,21 +159,16 @@ class RemoteFiles:
         """Remove a folder with all that it holds."""
         inner = self._inner(path)
         self._check_folder(path)
-        if not glob.has_magic(inner):
+        if self._flat:
+            self._remove_all(path)
+        elif not glob.has_magic(inner):
             self._fs.rm(inner, recursive=True)
-            if self._flat and self._fresh().find(
-                inner
-            ):  # requests for many files at once say nothing about one that stays
-                raise ArtifactStoreDeniedError(
-                    f"Not everything at {path} could be removed. Is there a right to delete?"
-                )
-            return
-        # `rm` would take the name for a pattern.
-        for folder, _, files in list(self._fs.walk(inner, topdown=False)):
-            for name in files:
-                self._fs.rm_file(f"{folder}/{name}")
-            if self._fs.isdir(folder):
-                self._fs.rmdir(folder)
+        else:  # `rm` would take the name for a pattern
+            for folder, _, files in list(self._fs.walk(inner, topdown=False)):
+                for name in files:
+                    self._fs.rm_file(f"{folder}/{name}")
+                if self._fs.isdir(folder):
+                    self._fs.rmdir(folder)
 
     @_told
     def stat(self, path: str) -> dict[str, Any]:
@@ -197,7 +192,7 @@ class RemoteFiles:
         return {
             name[len(inner) :].lstrip("/"): int(entry["size"])
             for name, entry in found.items()
-            if name != inner
+            if name != inner and entry["type"] != "directory"
         }
 
     def walk(
@@ -207,6 +202,8 @@ class RemoteFiles:
         onerror: Callable[..., None] | None = None,
     ) -> Iterator[tuple[str, list[str], list[str]]]:
         """Folders below `top`, each with the names of its folders and files."""
+        if not self.isdir(top):
+            return
         with self._remote.told():
             walk = self._fresh().walk(self._inner(top), topdown=topdown, on_error=onerror or "omit")
             for folder, folders, files in walk:
@@ -245,6 +242,18 @@ class RemoteFiles:
             return cast("dict[str, Any]", self._fresh().info(self._inner(path)))
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def _remove_all(self, path: str) -> None:
+        paths = [f"{self._inner(path)}/{name}" for name in self.sizes(path)]
+        plain = [name for name in paths if not glob.has_magic(name)]
+        if plain:
+            self._fs.rm(plain)
+        for name in set(paths) - set(plain):
+            self._fs.rm_file(name)
+        if self.sizes(path):  # a request for many files at once does not tell of one that stays
+            raise ArtifactStoreDeniedError(
+                f"Not everything at {path} could be removed. Is there a right to delete?"
+            )
 
     def _check_file(self, path: str) -> None:
         if _is_folder(self.stat(path)):

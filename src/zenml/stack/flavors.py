@@ -31,7 +31,10 @@ _BUILT_IN: dict[StackComponentType, dict[str, str]] = {
         "email": "zenml.alerters.email_alerter.EmailAlerter",
         "webhook": "zenml.alerters.webhook_alerter.WebhookAlerter",
     },
-    _T.ARTIFACT_STORE: {"local": "zenml.artifact_stores.local_artifact_store.LocalArtifactStore"},
+    _T.ARTIFACT_STORE: {
+        "local": "zenml.artifact_stores.local_artifact_store.LocalArtifactStore",
+        "fsspec": "zenml.artifact_stores.fsspec_artifact_store.FsspecArtifactStore",
+    },
     _T.CONTAINER_REGISTRY: {
         "default": "zenml.container_registries.default_container_registry.DefaultContainerRegistry",
         "aws": "zenml.container_registries.aws_container_registry.AWSContainerRegistry",

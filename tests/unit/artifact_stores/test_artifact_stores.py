@@ -43,7 +43,8 @@ def test_a_scheme_that_fsspec_does_not_know_is_named_when_it_is_used():
         store.exists("custom://place/x")
 
 
-def test_a_scheme_whose_package_is_missing_names_the_package():
+def test_a_scheme_whose_package_is_missing_names_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
     store = MemoryArtifactStore(name="mine", path="s3://bucket")
 
     with pytest.raises(MissingPackageError, match=r"'s3://' need a package that is not installed: .*s3fs"):

@@ -1,0 +1,75 @@
+"""The artifact store on S3, and on whatever speaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from zenml.artifact_stores.remote_artifact_store import Arguments, CloudArtifactStore
+from zenml.io.remote_errors import Remote
+
+_PART = 1 << 24
+
+
+class S3ArtifactStore(CloudArtifactStore):
+    """Keeps files in a bucket of Amazon S3, or of any server that speaks its protocol (`endpoint_url`).
+
+    Credentials are `key` and `secret` (and `token`), or those of `authentication_secret` (of schema "aws"), or those that
+    boto finds by itself: in the environment, in its files, of the machine.
+
+    Args:
+        client_kwargs: arguments of boto's client, such as region_name, verify.
+        config_kwargs: arguments of botocore's Config; by default a request has three attempts, of 10 s to connect and 60 s to answer.
+        s3_additional_kwargs: arguments of each request, such as ServerSideEncryption.
+    """
+
+    FLAVOR: ClassVar[str] = "s3"
+    SUPPORTED_SCHEMES: ClassVar[set[str]] = {"s3://"}
+    CREDENTIALS: ClassVar[tuple[str, ...]] = ("key", "secret", "token")
+    IN_PARTS: ClassVar[Mapping[str, Any]] = {"chunksize": _PART, "max_concurrency": 4}
+
+    key: str | None = None
+    secret: str | None = None
+    token: str | None = None
+    client_kwargs: Arguments | None = None
+    config_kwargs: Arguments | None = None
+    s3_additional_kwargs: Arguments | None = None
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """The keyword arguments for s3fs."""
+        found = self._credentials("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+        credentials = {
+            "key": self.key or found.get("aws_access_key_id"),
+            "secret": self.secret or found.get("aws_secret_access_key"),
+            "token": self.token or found.get("aws_session_token"),
+        }
+        address = {"endpoint_url": self.endpoint_url} if self.endpoint_url else {}
+        patience = {
+            "connect_timeout": 10,
+            "read_timeout": 60,
+            "retries": {"mode": "standard", "total_max_attempts": 3},
+        }
+        return {
+            **{name: value for name, value in credentials.items() if value},
+            "client_kwargs": {**address, **(self.client_kwargs or {})},
+            "config_kwargs": {**patience, **(self.config_kwargs or {})},
+            "s3_additional_kwargs": self.s3_additional_kwargs or {},
+            "use_listings_cache": False,
+            # Else it asks for the size of a file before it reads it.
+            "max_concurrency": 1,
+            **super().storage_options,
+        }
+
+    @property
+    def remote(self) -> Remote:
+        """What errors say about the service."""
+        return Remote(
+            f"The artifact store '{self.name}' ({self.path})",
+            (self.client_kwargs or {}).get("endpoint_url") or self.endpoint_url or "Amazon S3",
+            container=f"The bucket '{self.path.removeprefix('s3://').partition('/')[0]}'",
+            address=f"Set it with {self._command('endpoint_url')}.",
+            credentials=f"Give others with {self._command('key', 'secret')}, by --authentication_secret, or in the environment "
+            "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY).",
+            authority='--client_kwargs=\'{"verify": "FILE"}\', or by the environment variable AWS_CA_BUNDLE',
+        )
