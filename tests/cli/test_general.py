@@ -52,6 +52,9 @@ Stack Components:
 Model Deployment:
   served-models       See and control the servers of models.
 
+Integrations:
+  integration         Install what integrations with other libraries need.
+
 Management Tools:
   pipeline            Run pipelines, and see what ran.
   artifact            See, verify and copy the values that steps gave.

@@ -65,6 +65,13 @@ def component_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> 
     return _matching(lambda: _registry().components(type_of(ctx)), incomplete)
 
 
+def integration_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The integrations that begin so."""
+    from zenml.stack.integrations import integrations
+
+    return _matching(integrations, incomplete)
+
+
 def option_components(_: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The components that begin so, of the type that the option is named for."""
     return _matching(lambda: _registry().components(StackComponentType(str(parameter.name))), incomplete)

@@ -30,6 +30,11 @@ _ENTRIES = {
     "served-models": entry(
         "Model Deployment", "zenml.cli.served_models:served_models", "See and control the servers of models."
     ),
+    "integration": entry(
+        "Integrations",
+        "zenml.cli.integration:integration",
+        "Install what integrations with other libraries need.",
+    ),
     "pipeline": entry("Management Tools", "zenml.cli.pipeline:pipeline", "Run pipelines, and see what ran."),
     "artifact": entry(
         "Management Tools", "zenml.cli.artifact:artifact", "See, verify and copy the values that steps gave."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from zenml.exceptions import IntegrationError
+from zenml.exceptions import DoesNotExistException, IntegrationError, nearest
 
 if TYPE_CHECKING:
     from zenml.model.records import FlavorRecord
@@ -34,15 +33,10 @@ class Integration:
 
     @property
     def is_installed(self) -> bool:
-        """Whether a distribution for each requirement is installed, of whatever version."""
-        from importlib.metadata import PackageNotFoundError, distribution
+        """Whether all requirements are met: packages, versions and extras."""
+        from zenml.stack.packages import missing_packages
 
-        try:
-            for requirement in self.requirements:
-                distribution(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
-        except PackageNotFoundError:
-            return False
-        return True
+        return not missing_packages(self.requirements)
 
 
 def built_in_integrations() -> tuple[Integration, ...]:
@@ -77,3 +71,19 @@ def integrations() -> tuple[Integration, ...]:
             )
         found.append(manifest)
     return tuple(found)
+
+
+def find_integrations(names: Iterable[str] = (), *, without: Iterable[str] = ()) -> list[Integration]:
+    """The integrations of these names, or all, but those of `without`, sorted by name.
+
+    Raises:
+        DoesNotExistException: a name is none of an integration; the message names the nearest.
+    """
+    known = {integration.name: integration for integration in integrations()}
+    wanted, unwanted = list(names), set(without)
+    unknown = [name for name in dict.fromkeys([*wanted, *unwanted]) if name not in known]
+    if unknown:
+        raise DoesNotExistException(
+            " ".join(f"There is no integration '{name}'.{nearest(name, known)}" for name in sorted(unknown))
+        )
+    return [known[name] for name in sorted(set(wanted or known) - unwanted)]
