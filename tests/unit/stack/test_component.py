@@ -37,6 +37,9 @@ def test_serialization_leaves_out_name_uuid_private_attributes_and_what_was_left
         "credentials": "",
         "partition_key": "",
         "options": {"a": "b"},
+        "max_workers": 1,
+        "resources": {},
+        "grace_seconds": 5.0,
     }
     assert Engine.from_record(record) == engine
 

@@ -67,6 +67,13 @@ def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.fixture
+def no_root():
+    yield
+    Repository().activate_root(None)
+
+
+@pytest.mark.usefixtures("no_root")
 def test_nothing_of_the_users_is_read_or_written(home, monkeypatch, tmp_path):
     (tmp_path / "project" / ".zen").mkdir()
     monkeypatch.setenv("ZENML_ACTIVATED_STACK", "production")
