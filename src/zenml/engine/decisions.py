@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from zenml.materializers.presence import Presence
 from zenml.materializers.values import check_content, check_present
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Decisions:
         self._artifact_store = stack.artifact_store
         self._metadata_store = stack.metadata_store
         self._check = check_content if deployment.verify == "full" else check_present
+        self._presence = Presence(stack.artifact_store)
         self._known = known or {}
         self._recent: Mapping[str, CachedResult] = {}
 
@@ -50,6 +52,8 @@ class Decisions:
             self._recent = self._metadata_store.recent_results(
                 self._deployment.pipeline, self._artifact_store.path
             )
+        for results in (self._known, self._recent):
+            self._presence.expect(artifact for result in results.values() for artifact in result.artifacts)
 
     def decide(self, spec: StepSpec, key: CacheKey) -> CachedResult | Miss:
         """The result to take for a step with this key, or why there is none."""
@@ -78,7 +82,7 @@ class Decisions:
 
     def _unusable(self, result: CachedResult) -> str | None:
         for artifact in result.artifacts:
-            if (problem := self._check(artifact, self._artifact_store)) is not None:
+            if (problem := self._check(artifact, self._artifact_store, self._presence)) is not None:
                 return problem
         return None
 

@@ -7,7 +7,7 @@ import inspect
 import io
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, cast, get_origin
@@ -22,6 +22,7 @@ from zenml.exceptions import (
 )
 from zenml.io.filesystem import FileSystem, mounted
 from zenml.materializers.classes import class_at, import_path
+from zenml.materializers.presence import Presence
 from zenml.materializers.registry import find_materializer, is_known
 from zenml.model.runs import ArtifactRecord, FileEntry, manifest_digest
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 16
-_FEW = 3
 
 
 def write_value(
@@ -112,9 +112,11 @@ def read_value(
     return value
 
 
-def check_present(record: ArtifactRecord, store: BaseArtifactStore) -> str | None:
-    """Why the artifact could not be read, as far as names and sizes tell; None if it could."""
-    found = _sizes(record, store)
+def check_present(
+    record: ArtifactRecord, store: BaseArtifactStore, presence: Presence | None = None
+) -> str | None:
+    """Why the artifact could not be read, as far as names and sizes tell; None if it could. Whoever asks often gives `presence`."""
+    found = (presence or Presence(store)).sizes(record)
     for entry in record.manifest:
         size = found.get(entry.path)
         if size is None:
@@ -129,9 +131,11 @@ def check_present(record: ArtifactRecord, store: BaseArtifactStore) -> str | Non
     return None
 
 
-def check_content(record: ArtifactRecord, store: BaseArtifactStore) -> str | None:
+def check_content(
+    record: ArtifactRecord, store: BaseArtifactStore, presence: Presence | None = None
+) -> str | None:
     """The same, with the content of every file compared with its digest."""
-    problem = check_present(record, store)
+    problem = check_present(record, store, presence)
     if problem is None:
         try:
             with _Verified(record, store):
@@ -146,16 +150,6 @@ def artifact_of(record: ArtifactRecord) -> BaseArtifact:
     class_ = _import(record, "artifact class", record.artifact_type)
     artifact: BaseArtifact = class_(record.uri, record.id, record.materializer, record.data_type)
     return artifact
-
-
-def _sizes(record: ArtifactRecord, store: BaseArtifactStore) -> dict[str, int]:
-    if store.local_path is None or len(record.manifest) > _FEW:
-        return store.sizes(record.uri)
-    sizes = {}
-    for entry in record.manifest:  # of half the cost of listing the folder
-        with suppress(FileNotFoundError, NotADirectoryError):
-            sizes[entry.path] = store.size(f"{record.uri}/{entry.path}")
-    return sizes
 
 
 def _choose(
@@ -238,6 +232,9 @@ def _fits(actual: type[Any], expected: type[Any]) -> bool:
         return True
 
 
+_READING = frozenset({"exists", "glob", "isdir", "listdir", "makedirs", "mkdir", "size", "stat", "walk"})
+
+
 class _Recorder:
     """A store that hashes what is written through it; every other operation is the store's own."""
 
@@ -245,8 +242,10 @@ class _Recorder:
         self._store = store
         self._uri = uri
         self._written: dict[str, _HashingFile] = {}
+        self._knows_all = store.local_path is None
 
     def __getattr__(self, name: str) -> Any:
+        self._knows_all &= name in _READING
         return getattr(self._store, name)
 
     def open(self, name: str, mode: str = "r") -> IO[Any]:
@@ -254,6 +253,7 @@ class _Recorder:
         if mode not in {"r", "rb", "rt"} and (before := self._written.pop(path, None)) is not None:
             before.close()
         if mode not in {"wb", "w", "wt"}:
+            self._knows_all &= mode in {"r", "rb", "rt"}
             return self._store.open(name, mode)
         file = self._written[path] = _HashingFile(self._store.open(name, "wb"))
         return cast(
@@ -263,7 +263,13 @@ class _Recorder:
     def manifest(self) -> tuple[FileEntry, ...]:
         for file in self._written.values():
             file.close()  # whoever leaves that to the collector of garbage still has written it
-        return tuple(self._entry(path, size) for path, size in sorted(self._store.sizes(self._uri).items()))
+        written = self._written.values()
+        if written and self._knows_all and all(file.in_order for file in written):
+            # What was sent is there: no request more for each value.
+            sizes = {path: file.size for path, file in self._written.items()}
+        else:
+            sizes = self._store.sizes(self._uri)
+        return tuple(self._entry(path, size) for path, size in sorted(sizes.items()))
 
     def _entry(self, path: str, size: int) -> FileEntry:
         written = self._written.get(path)
@@ -333,6 +339,7 @@ class _HashingFile(io.BufferedIOBase):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
+            self.in_order = False
             # The file's own way of ending without being published, where it has one.
             self._file.__exit__(kind, error, trace)
         else:
@@ -342,48 +349,53 @@ class _HashingFile(io.BufferedIOBase):
 class _Verified:
     """The files of an artifact, compared with its manifest: what was verified is what is read.
 
-    Small files are held in memory; of a store elsewhere, larger ones in temporary files, so that each is fetched once.
+    Small files are held in memory; of a store elsewhere, larger ones in files of this machine, from the store's cache or for it.
     """
 
     def __init__(self, record: ArtifactRecord, store: BaseArtifactStore) -> None:
         self._record = record
         self._store = store
-        self._held: dict[str, bytes | IO[bytes]] = {}
+        self._held: dict[str, bytes | Path] = {}
+        self._remote = store.local_path is None
+        self._cache = store.read_cache
+        self._folder = Path()
+        self._scope = ExitStack()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     def __enter__(self) -> Self:
-        for entry in self._record.manifest:
-            self._verify(entry)
+        with ExitStack() as scope:
+            if self._remote and any(entry.size > _SMALL for entry in self._record.manifest):
+                if self._cache:
+                    self._folder = scope.enter_context(self._cache.scratch())
+                else:
+                    self._folder = Path(scope.enter_context(tempfile.TemporaryDirectory(prefix="zenml-")))
+            for entry in self._record.manifest:
+                self._verify(entry)
+            self._scope = scope.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for held in self._held.values():
-            if not isinstance(held, bytes):
-                held.close()
+        self._scope.close()
 
     def open(self, name: str, mode: str = "r") -> IO[Any]:
         held = self._held.get(name[len(self._record.uri) + 1 :])
         if held is None or mode not in {"r", "rt", "rb"}:
             return self._store.open(name, mode)
-        if isinstance(held, bytes):
-            binary: Any = io.BytesIO(held)
-        else:
-            binary = Path(held.name).open("rb")  # noqa: SIM115 - handed to the caller
+        binary: Any = io.BytesIO(held) if isinstance(held, bytes) else held.open("rb")
         return cast("IO[Any]", binary if mode == "rb" else io.TextIOWrapper(binary, encoding="utf-8"))
 
     def _verify(self, entry: FileEntry) -> None:
-        path = f"{self._record.uri}/{entry.path}"
+        if self._remote and entry.size > _SMALL and self._is_cached(entry):
+            return
         try:
-            file = self._store.open(path, "rb")
+            digest, size = self._fetched(entry)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise ArtifactGoneError(
                 f"The artifact '{self._record.name}' is gone: its file {entry.path!r} does not exist below {self._record.uri}. "
                 "Run the step again."
             ) from None
-        with file:
-            digest, size = self._hash(entry, file)
         if size != entry.size:
             raise self._corrupted(
                 entry, f"{entry.size} bytes were written, {'more' if size > entry.size else size} are there"
@@ -392,27 +404,54 @@ class _Verified:
             raise self._corrupted(
                 entry, f"its SHA-256 was {entry.sha256} when it was written and is {digest} now"
             )
+        held = self._held.get(entry.path)
+        if self._cache and isinstance(held, Path):
+            self._cache.keep(digest, held)
 
-    def _hash(self, entry: FileEntry, file: IO[bytes]) -> tuple[str, int]:
-        if entry.size <= _SMALL:
-            content = file.read(entry.size + 1)
-            self._held[entry.path] = content
+    def _fetched(self, entry: FileEntry) -> tuple[str, int]:
+        """The file's digest and size; it is held from now on, or is one of this machine."""
+        path = f"{self._record.uri}/{entry.path}"
+        if entry.size <= _SMALL and self._remote:
+            content = self._held[entry.path] = self._store.read_bytes(path)
             return hashlib.sha256(content).hexdigest(), len(content)
-        digest, size = hashlib.sha256(), 0
-        copy = tempfile.NamedTemporaryFile(prefix="zenml-") if self._store.local_path is None else None  # noqa: SIM115 - closed at exit
-        if copy is not None:
-            self._held[entry.path] = cast("IO[bytes]", copy)
-        for chunk in _chunks(file):
-            digest.update(chunk)
-            size += len(chunk)
-            if copy is not None:
-                copy.write(chunk)
-        if copy is not None:
-            copy.flush()
-        return digest.hexdigest(), size
+        with self._store.open(path, "rb") as file:
+            if entry.size <= _SMALL:
+                content = self._held[entry.path] = file.read(entry.size + 1)
+                return hashlib.sha256(content).hexdigest(), len(content)
+            if not self._remote:
+                return _hashed(file)
+            with self._hold(entry).open("wb") as copy:
+                return _hashed(file, copy)
+
+    def _is_cached(self, entry: FileEntry) -> bool:
+        place = self._hold(entry)
+        if place.exists():  # another file of the same content
+            return True
+        if self._cache is None or not self._cache.take(entry.sha256, place):
+            return False
+        with place.open("rb") as file:
+            if _hashed(file) == (entry.sha256, entry.size):
+                return True
+        place.unlink()
+        self._cache.drop(entry.sha256)
+        return False
+
+    def _hold(self, entry: FileEntry) -> Path:
+        place = self._held[entry.path] = self._folder / entry.sha256
+        return place
 
     def _corrupted(self, entry: FileEntry, reason: str) -> ArtifactCorruptedError:
         return ArtifactCorruptedError(
             f"The artifact '{self._record.name}' is corrupted: of its file {entry.path!r} below {self._record.uri}, {reason}. "
             "Run the step again."
         )
+
+
+def _hashed(file: IO[bytes], copy: IO[bytes] | None = None) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    for chunk in _chunks(file):
+        digest.update(chunk)
+        size += len(chunk)
+        if copy is not None:
+            copy.write(chunk)
+    return digest.hexdigest(), size
