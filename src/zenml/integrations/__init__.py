@@ -4,13 +4,20 @@ from zenml.enums import StackComponentType as _Type
 from zenml.model.records import FlavorRecord as _Flavor
 from zenml.stack.integrations import Integration
 
+_AWS = "zenml.integrations.aws"
 _AZURE = "zenml.integrations.azure"
 _GCP = "zenml.integrations.gcp"
 _PYTORCH = "zenml.integrations.pytorch.materializers"
 _S3 = "zenml.integrations.s3"
 _SKLEARN = "zenml.integrations.sklearn.materializers"
+_VAULT = "zenml.integrations.vault"
 
 INTEGRATIONS: tuple[Integration, ...] = (
+    Integration(
+        name="aws",
+        requirements=("boto3>=1.40",),
+        flavors=(_Flavor(_Type.SECRETS_MANAGER, "aws", f"{_AWS}.secrets_managers.AWSSecretsManager", "aws"),),
+    ),
     Integration(
         name="azure",
         requirements=("adlfs>=2025.8",),
@@ -43,5 +50,14 @@ INTEGRATIONS: tuple[Integration, ...] = (
         materializers={
             "sklearn.base.BaseEstimator": f"{_SKLEARN}.sklearn_materializer.SklearnMaterializer",
         },
+    ),
+    Integration(
+        name="vault",
+        requirements=("hvac>=2.3",),
+        flavors=(
+            _Flavor(
+                _Type.SECRETS_MANAGER, "vault", f"{_VAULT}.secrets_managers.VaultSecretsManager", "vault"
+            ),
+        ),
     ),
 )

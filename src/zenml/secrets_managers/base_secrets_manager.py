@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from zenml.enums import StackComponentType
 from zenml.exceptions import DoesNotExistException, SecretError, SecretExistsError, nearest
 from zenml.secret import ARBITRARY_SECRET_SCHEMA_TYPE, BaseSecretSchema
 from zenml.secret.registry import restore_secret
 from zenml.stack import StackComponent
+
+if TYPE_CHECKING:
+    from zenml.stack import Check
 
 C = TypeVar("C", bound=StackComponent)
 
@@ -45,6 +49,13 @@ class BaseSecretsManager(StackComponent):
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.SECRETS_MANAGER
+
+    def check(self) -> Iterator[Check]:
+        """List the names of the secrets."""
+        from zenml.stack.checks import tried
+
+        yield from self._check_state()
+        yield tried("lists", lambda: f"{len(self.get_all_secret_keys())} names")
 
     @abstractmethod
     def register_secret(self, secret: BaseSecretSchema) -> None:
