@@ -96,6 +96,14 @@ _UNFINISHED = frozenset({ExecutionStatus.PENDING, ExecutionStatus.SUBMITTED, Exe
 _SUCCESSFUL = frozenset({ExecutionStatus.COMPLETED, ExecutionStatus.CACHED})
 
 
+class CheckOutcome(_Word):
+    """How a test of a component ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
 class Reach(IntEnum):
     """From where a component can be used; a wider reach includes the narrower ones.
 

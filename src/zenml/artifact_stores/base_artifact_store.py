@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from zenml.enums import Reach, StackComponentType
@@ -14,6 +14,7 @@ from zenml.stack import StackComponent
 
 if TYPE_CHECKING:
     from zenml.io.read_cache import ReadCache
+    from zenml.stack import Check
 
 _OF_THIS_MACHINE = ("file://", "local://")
 _OF_THIS_PROCESS = ("memory://",)
@@ -163,6 +164,13 @@ class BaseArtifactStore(StackComponent):
         """The content of a file that fits into memory."""
         with self.open(path, "rb") as file:
             return cast("bytes", file.read())
+
+    def check(self) -> Iterator[Check]:
+        """Write, read, list and remove a small file, and compare the clocks."""
+        from zenml.artifact_stores.checks import check_files
+
+        yield from self._check_state()
+        yield from check_files(self)
 
     def persist(self, path: str) -> None:
         """Called when all files of a value below the folder `path` are written, before that is recorded."""

@@ -14,15 +14,18 @@ from zenml.cli.groups import Group
 from zenml.cli.session import Session
 from zenml.cli.tables import Table, marker
 from zenml.cli.terminal import Terminal, output_option, pass_terminal
-from zenml.enums import StackComponentType
+from zenml.enums import CheckOutcome, StackComponentType
 from zenml.exceptions import DoesNotExistException
 
 if TYPE_CHECKING:
+    from zenml.exceptions import ZenMLBaseException
+    from zenml.model.deployment import StackSpec
     from zenml.model.records import StackRecord
     from zenml.stack import Stack
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_SIGNS = {"ok": "✅", "warning": "❗", "failed": "❌"}
 _SHORT = {
     StackComponentType.METADATA_STORE: "-m",
     StackComponentType.ARTIFACT_STORE: "-a",
@@ -311,6 +314,68 @@ def delete(terminal: Terminal, name: str, yes: bool) -> None:
 
 
 @stack.command()
+@_optional_name
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the components, which are tested beside each other.",
+)
+@output_option
+@click.pass_context
+def check(ctx: click.Context, name: str | None, timeout: float) -> None:
+    """Test a stack as it is now. The active one, unless STACK_NAME is given.
+
+    Each component is tested: whether it can be reached and lets us in, and does what a run needs of it. Nothing is left behind,
+    and no message is sent to anybody. Ends with exit code 1 if a test failed.
+    """
+    from zenml.stack.checks import Check, Finding
+
+    terminal = ctx.ensure_object(Terminal)
+    session = Session.open(terminal)
+    spec = session.registry.stack_spec(name or session.active_stack)
+    stack, broken = _in_part(session, spec)
+    findings = [
+        Finding(type_, record.name, record.flavor, Check("loads", CheckOutcome.FAILED, str(broken[type_])))
+        for type_, record in spec.components.items()
+        if type_ in broken
+    ]
+    findings += stack.check(timeout)
+    document = [
+        {
+            "type": finding.type.value if finding.type else "stack",
+            "name": finding.name,
+            "flavor": finding.flavor,
+            "check": finding.check.what,
+            "outcome": finding.check.outcome.value,
+            "message": finding.check.message,
+            "remedy": finding.check.remedy,
+        }
+        for finding in findings
+    ]
+    rows = [
+        (
+            row["type"].upper(),
+            row["name"],
+            row["flavor"],
+            row["check"],
+            f"{_SIGNS[row['outcome']]} {row['outcome']}",
+        )
+        for row in document
+    ]
+    terminal.show(document, Table(("COMPONENT_TYPE", "NAME", "FLAVOR", "CHECK", "RESULT"), rows))
+    if terminal.output == "table":
+        for row in document:
+            if row["outcome"] != CheckOutcome.OK:
+                what = f"{row['type'].replace('_', ' ').capitalize()} '{row['name']}', {row['check']}:"
+                terminal.say(" ".join(filter(None, (what, row["message"], row["remedy"]))))
+    if any(finding.check.outcome is CheckOutcome.FAILED for finding in findings):
+        ctx.exit(1)
+
+
+@stack.command()
 @pass_terminal
 def up(terminal: Terminal) -> None:
     """Make and start the resources of the active stack."""
@@ -327,8 +392,10 @@ def up(terminal: Terminal) -> None:
 def down(terminal: Terminal, force: bool) -> None:
     """Stop the resources of the active stack."""
     session = Session.open(terminal)
-    stack = session.repository.active_stack
+    stack, broken = _in_part(session, session.registry.stack_spec(session.active_stack))
     terminal.say(f"{'Deprovisioning' if force else 'Suspending'} resources for active stack '{stack.name}'.")
+    for type_, error in broken.items():
+        terminal.warn(f"The {type_.display} is left as it is, for it cannot be loaded: {error}")
     if force:
         stack.deprovision()
     else:
@@ -347,6 +414,12 @@ def _assembled(session: Session, name: str, names: Mapping[StackComponentType, s
     registry = session.registry
     records = {type_: registry.component(type_, component) for type_, component in names.items()}
     return Stack.from_spec(StackSpec(name, records, tuple(registry.flavors())), session.root)
+
+
+def _in_part(session: Session, spec: StackSpec) -> tuple[Stack, dict[StackComponentType, ZenMLBaseException]]:
+    from zenml.stack import Stack
+
+    return Stack.from_spec_in_part(spec, session.root)
 
 
 def _document(stack: StackRecord, active: str | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AfterValidator, SecretStr, model_validator
@@ -12,6 +13,8 @@ from zenml.stack import Public, StackComponent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from zenml.stack import Check
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 HOST = rf"{_LABEL}(?:\.{_LABEL})*"
@@ -118,3 +121,10 @@ class BaseContainerRegistry(StackComponent):
         if self.username is None or self.password is None:
             return None
         return self.username, self.password.get_secret_value()
+
+    def check(self) -> Iterator[Check]:
+        """Ask the registry for its interface, and log in."""
+        from zenml.container_registries.checks import check_login
+
+        yield from self._check_state()
+        yield from check_login(self)

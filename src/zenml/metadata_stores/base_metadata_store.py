@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from zenml.enums import ExecutionStatus, StackComponentType
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         StepDraft,
         StepRunRecord,
     )
+    from zenml.stack import Check
 
 
 class BaseMetadataStore(StackComponent):
@@ -51,6 +52,13 @@ class BaseMetadataStore(StackComponent):
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.METADATA_STORE
+
+    def check(self) -> Iterator[Check]:
+        """Read a run."""
+        from zenml.stack.checks import tried
+
+        yield from self._check_state()
+        yield tried("reads", lambda: self.runs(limit=1))
 
     # Writing: by the engine, in the order in which things happen.
 

@@ -141,7 +141,7 @@ class Database:
         self.unrecorded: dict[
             int, Mapping[str, Any]
         ] = {}  # ends of runs that could not be recorded yet, by run
-        self._schema = schema
+        self.schema = schema
         self._opening = threading.Lock()
         self._is_open = False
         self._driver: Any = self.engine.dialect.loaded_dbapi
@@ -289,16 +289,16 @@ class Database:
         with self._opening:
             if self._is_open:
                 return
-            if self._present() != self._schema.revision:
+            if self._present() != self.schema.revision:
                 with self._exclusive() as connection:
                     self._bring_up(connection)
             self._is_open = True
 
     def _present(self) -> str | None:
         with self.engine.connect() as connection:
-            return self._written(connection)[0]
+            return self.written(connection)[0]
 
-    def _written(self, connection: Connection) -> tuple[str | None, str]:
+    def written(self, connection: Connection) -> tuple[str | None, str]:
         """The revision that the database has, and the version of zenml that brought it there."""
         if not inspect(connection).has_table(version.name):
             return None, ""
@@ -306,19 +306,19 @@ class Database:
         return (row[0], row[1] or "of unknown version") if row else (None, "")
 
     def _bring_up(self, connection: Connection) -> None:
-        revision, by = self._written(connection)
+        revision, by = self.written(connection)
         if revision is None:
-            self._schema.metadata.create_all(connection)
-            row = {"version_num": self._schema.revision, "zenml_version": __version__}
+            self.schema.metadata.create_all(connection)
+            row = {"version_num": self.schema.revision, "zenml_version": __version__}
             connection.execute(statements.insert_version, row)
-        elif revision != self._schema.revision:
+        elif revision != self.schema.revision:
             from zenml.metadata_stores.upgrade import Upgrade
 
-            upgrade = Upgrade(self._schema, revision)
+            upgrade = Upgrade(self.schema, revision)
             if not upgrade.is_known:
                 raise StoreError(
                     f"{self.what} has the schema revision '{revision}', written by zenml {by}; this zenml {__version__} "
-                    f"knows revisions up to '{self._schema.revision}'. Update zenml here to that version or a later one, or use another "
+                    f"knows revisions up to '{self.schema.revision}'. Update zenml here to that version or a later one, or use another "
                     "metadata store. Nothing was changed."
                 )
             backup = self._back_up(connection, revision)
@@ -326,7 +326,7 @@ class Database:
                 "%s is brought from the schema revision '%s' to '%s'; what it held before is kept in %s.",
                 self.what,
                 revision,
-                self._schema.revision,
+                self.schema.revision,
                 backup,
             )
             upgrade.run(connection)
@@ -337,7 +337,7 @@ class Database:
         prefix = f"backup_{revision}_"
         quote = connection.dialect.identifier_preparer.quote
         for table in inspect(connection).get_table_names():
-            if table.startswith("zenml_") and table in self._schema.metadata.tables:
+            if table.startswith("zenml_") and table in self.schema.metadata.tables:
                 connection.exec_driver_sql(f"DROP TABLE IF EXISTS {quote(prefix + table)}")
                 copy = f"CREATE TABLE {quote(prefix + table)} AS SELECT * FROM {quote(table)}"  # noqa: S608 - names of our own
                 connection.exec_driver_sql(copy)

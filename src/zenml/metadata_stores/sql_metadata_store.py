@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import PrivateAttr
@@ -52,6 +52,7 @@ from zenml.model.runs import (
 
 if TYPE_CHECKING:
     from zenml.metadata_stores.database import Database, Row, Transaction
+    from zenml.stack import Check
 
 T = TypeVar("T")
 
@@ -81,6 +82,13 @@ class SQLMetadataStore(SQLHousekeeping):
 
             kind, place = self._place()
             return self._databases.setdefault(pid, shared(pid, kind, **place))
+
+    def check(self) -> Iterator[Check]:
+        """Open the database, compare revisions and clocks, and write in a transaction that is undone."""
+        from zenml.metadata_stores.checks import check_database
+
+        yield from self._check_state()
+        yield from check_database(lambda: self._database)
 
     # Writing.
 

@@ -13,6 +13,7 @@ from zenml.model.deployment import StackSpec
 from zenml.model.names import check_name
 from zenml.model.records import FlavorRecord, StackRecord
 from zenml.secret.references import resolve
+from zenml.stack.checks import TIMEOUT, Finding, check_components, tried
 from zenml.stack.component import StackComponent
 from zenml.stack.flavors import find_flavor, load_flavor
 
@@ -78,13 +79,7 @@ class Stack:
             _T.ALERTER: alerter,
             _T.DATA_VALIDATOR: data_validator,
         }
-        self._name = check_name(name, "stack")
-        self._secrets: dict[str, dict[str, str]] = {}
-        self._components = {
-            type_: self._bound(type_, component)
-            for type_, component in given.items()
-            if component is not None
-        }
+        self._take(name, {type_: component for type_, component in given.items() if component is not None})
         if missing := [type_.display for type_ in given if type_.required and type_ not in self._components]:
             raise StackValidationError(
                 f"The stack '{name}' has no {' and no '.join(missing)}: every stack needs one."
@@ -105,6 +100,23 @@ class Stack:
                 for type_, record in spec.components.items()
             },
         )
+
+    @classmethod
+    def from_spec_in_part(
+        cls, spec: StackSpec, root: Path | None = None
+    ) -> tuple[Self, dict[StackComponentType, ZenMLBaseException]]:
+        """A stack of those components that can be loaded, to look at it or to take it down; and what is wrong with the others."""
+        components: dict[StackComponentType, StackComponent] = {}
+        broken: dict[StackComponentType, ZenMLBaseException] = {}
+        for type_, record in spec.components.items():
+            try:
+                flavor = find_flavor(type_, record.flavor, spec.flavors)
+                components[type_] = load_flavor(flavor, root).from_record(record)
+            except ZenMLBaseException as error:
+                broken[type_] = error
+        part = cls.__new__(cls)
+        part._take(spec.name, components)  # noqa: SLF001 - of this class
+        return part, broken
 
     def to_spec(self, flavors: Iterable[FlavorRecord] = ()) -> StackSpec:
         """The stack as plain data, with those custom `flavors` that its components are of."""
@@ -227,6 +239,18 @@ class Stack:
         if reasons:
             raise StackValidationError("\n".join(reasons))
 
+    def check(self, timeout: float = TIMEOUT) -> list[Finding]:
+        """Test every component as it is now, and whether they fit together.
+
+        All components are tested beside each other; what has not answered after `timeout` seconds has failed. Nothing is left behind, and
+        nothing is sent to people.
+        """
+        findings = check_components(self._components, timeout)
+        if all(type_ in self._components for type_ in _T if type_.required):
+            fit = tried("fits together", self.validate)
+            findings.append(Finding(None, self._name, "", fit))
+        return findings
+
     def check_running(self) -> None:
         """See that every component can be used now. Raises StackValidationError."""
         if idle := [f"{t.display} '{c.name}'" for t, c in self._components.items() if not c.is_running]:
@@ -290,18 +314,18 @@ class Stack:
             component.resume()
 
     def suspend(self) -> None:
-        """Stop what runs and can be stopped, keeping it. Raises ProvisioningError."""
-        for component in self._components.values():
-            if type(component).suspend is not StackComponent.suspend and component.is_running:
-                logger.info("Suspending resources for %s '%s'.", component.TYPE.display, component.name)
-                component.suspend()
+        """Stop what runs and can be stopped, keeping it; of all components, also when one raises ProvisioningError."""
+        with ExitStack() as actions:
+            for component in reversed(self._components.values()):
+                if type(component).suspend is not StackComponent.suspend:
+                    actions.callback(_suspend, component)
 
     def deprovision(self) -> None:
-        """Remove what is there and can be removed. Raises ProvisioningError."""
-        for component in self._components.values():
-            if type(component).deprovision is not StackComponent.deprovision and component.is_provisioned:
-                logger.info("Deprovisioning resources for %s '%s'.", component.TYPE.display, component.name)
-                component.deprovision()
+        """Remove what is there and can be removed; of all components, also when one raises ProvisioningError."""
+        with ExitStack() as actions:
+            for component in reversed(self._components.values()):
+                if type(component).deprovision is not StackComponent.deprovision:
+                    actions.callback(_deprovision, component)
 
     def resolve(self, text: str) -> str:
         """The text with what its references stand for: secrets of the secrets manager, variables of the environment.
@@ -310,6 +334,11 @@ class Stack:
             SecretError: one is not there.
         """
         return str(resolve(text, self._look_up))
+
+    def _take(self, name: str, components: Mapping[StackComponentType, StackComponent]) -> None:
+        self._name = check_name(name, "stack")
+        self._secrets: dict[str, dict[str, str]] = {}
+        self._components = {type_: self._bound(type_, component) for type_, component in components.items()}
 
     def _bound(self, type_: StackComponentType, component: C) -> C:
         actual = getattr(component, "TYPE", None)
@@ -338,3 +367,15 @@ class Stack:
                 f"Add it with `zenml secret update {name} --{key}=...`."
             )
         return content[key]
+
+
+def _suspend(component: StackComponent) -> None:
+    if component.is_running:
+        logger.info("Suspending resources for %s '%s'.", component.TYPE.display, component.name)
+        component.suspend()
+
+
+def _deprovision(component: StackComponent) -> None:
+    if component.is_provisioned:
+        logger.info("Deprovisioning resources for %s '%s'.", component.TYPE.display, component.name)
+        component.deprovision()
