@@ -1,11 +1,15 @@
 """The secrets managers of services pass the suite, each against the service or what stands for it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import remote_secrets
+from tests.fakes import https
+from tests.fakes.secret_manager import PROJECT, FakeSecretManager
 from zenml.integrations.aws.secrets_managers import AWSSecretsManager
+from zenml.integrations.gcp.secrets_managers import GCPSecretsManager
 from zenml.integrations.vault.secrets_managers import VaultSecretsManager
 from zenml.secrets_managers import BaseSecretsManager
 from zenml.testing.conformance import SecretsManagerConformance
@@ -15,6 +19,13 @@ from zenml.testing.conformance import SecretsManagerConformance
 def moto_url() -> Iterator[str]:
     with remote_secrets.moto() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def secret_manager(tmp_path_factory) -> Iterator[tuple[FakeSecretManager, Path]]:
+    fake = FakeSecretManager()
+    with https.served(fake, tmp_path_factory.mktemp("gcp")) as authority:
+        yield fake, authority
 
 
 class TestVault(SecretsManagerConformance):
@@ -30,6 +41,19 @@ class TestAWS(SecretsManagerConformance):
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
         return emptied(AWSSecretsManager(name="vault", endpoint_url=moto_url))
+
+
+class TestGCP(SecretsManagerConformance):
+    """Against a fake."""
+
+    @pytest.fixture
+    def manager(self, secret_manager, tmp_path, monkeypatch) -> BaseSecretsManager:
+        fake, authority = secret_manager
+        key = tmp_path / "key.json"
+        key.write_text(fake.account)
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+        return emptied(GCPSecretsManager(name="vault", project_id=PROJECT, endpoint=fake.url))
 
 
 def emptied(manager: BaseSecretsManager) -> BaseSecretsManager:

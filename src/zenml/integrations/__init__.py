@@ -27,8 +27,16 @@ INTEGRATIONS: tuple[Integration, ...] = (
     ),
     Integration(
         name="gcp",
-        requirements=("gcsfs>=2025.7",),
-        flavors=(_Flavor(_Type.ARTIFACT_STORE, "gcp", f"{_GCP}.artifact_stores.GCPArtifactStore", "gcp"),),
+        requirements=("gcsfs>=2025.7", "google-auth[requests]>=2.35"),
+        flavors=(
+            _Flavor(_Type.ARTIFACT_STORE, "gcp", f"{_GCP}.artifact_stores.GCPArtifactStore", "gcp"),
+            _Flavor(
+                _Type.SECRETS_MANAGER,
+                "gcp_secrets_manager",
+                f"{_GCP}.secrets_managers.GCPSecretsManager",
+                "gcp",
+            ),
+        ),
     ),
     Integration(
         name="pytorch",
