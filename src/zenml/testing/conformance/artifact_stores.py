@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from zenml.exceptions import ArtifactStoreInterfaceError
-from zenml.testing.conformance.suite import Suite, thorough, undefined
+from zenml.testing.conformance.suite import Suite, assert_healthy, thorough, undefined
 
 if TYPE_CHECKING:
     from zenml.artifact_stores import BaseArtifactStore
@@ -64,6 +64,12 @@ class ArtifactStoreConformance(Suite):
         yield
         if store.exists(store.path):
             store.rmtree(store.path)
+
+    def test_a_check_passes_and_leaves_nothing(self, store: BaseArtifactStore) -> None:
+        store.makedirs(store.path)
+        before = store.listdir(store.path)
+        assert_healthy(store)
+        assert store.listdir(store.path) == before
 
     @pytest.mark.parametrize("name", NAMES)
     def test_a_file_of_any_name_lives_its_whole_life(self, store: BaseArtifactStore, name: str) -> None:

@@ -46,7 +46,7 @@ from zenml.testing.conformance.recording import (
     share,
     start,
 )
-from zenml.testing.conformance.suite import thorough
+from zenml.testing.conformance.suite import assert_healthy, thorough
 
 if TYPE_CHECKING:
     from zenml.metadata_stores import BaseMetadataStore
@@ -63,6 +63,13 @@ class MetadataStoreConformance(HousekeepingConformance):
     """How many histories are tried; fewer, where each takes seconds."""
 
     # A run
+
+    def test_a_check_passes_and_leaves_nothing(self, store: BaseMetadataStore) -> None:
+        assert_healthy(store)  # also before its first use
+        run = register(store)
+        assert_healthy(store)
+        assert [found.id for found in store.runs()] == [run.run_id]
+        assert [pipeline.name for pipeline in store.pipelines()] == [store.run(run.run_id).pipeline]
 
     def test_a_run_from_its_start_to_its_end(self, store: BaseMetadataStore) -> None:
         before = time.time()

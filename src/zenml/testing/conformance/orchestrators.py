@@ -18,7 +18,7 @@ from zenml.model.runs import LOG_FILE
 from zenml.orchestrators.base_orchestrator import Executor
 from zenml.testing.assertions import assert_cached, assert_ran, assert_skipped
 from zenml.testing.conformance import programs
-from zenml.testing.conformance.suite import Suite, needs, undefined
+from zenml.testing.conformance.suite import Suite, assert_healthy, needs, undefined
 from zenml.testing.isolation import isolated_stack
 from zenml.testing.running import last_run
 
@@ -86,6 +86,9 @@ class OrchestratorConformance(Suite):
             assert one.is_closed, "close() was not called"
 
     # Order and values
+
+    def test_a_check_passes(self, stack: Stack) -> None:
+        assert_healthy(stack.orchestrator)
 
     def test_a_chain_of_steps_hands_its_values_on(self, stack: Stack) -> None:
         run = programs.chain(length=5).run()

@@ -22,7 +22,7 @@ from zenml.container_registries import DefaultContainerRegistry
 from zenml.exceptions import DoesNotExistException, SecretError, SecretExistsError
 from zenml.secret import ArbitrarySecretSchema, BaseSecretSchema
 from zenml.secret.schemas import AWSSecretSchema, BasicAuthSecretSchema, MYSQLSecretSchema
-from zenml.testing.conformance.suite import Suite, thorough, undefined
+from zenml.testing.conformance.suite import Suite, assert_healthy, thorough, undefined
 
 if TYPE_CHECKING:
     from zenml.secrets_managers import BaseSecretsManager
@@ -48,6 +48,9 @@ class SecretsManagerConformance(Suite):
     def manager(self) -> BaseSecretsManager:
         """The manager under test."""
         undefined(self, "manager", "a secrets manager without secrets")
+
+    def test_a_check_passes(self, manager: BaseSecretsManager) -> None:
+        assert_healthy(manager)
 
     @thorough(25)
     @given(secrets=st.dictionaries(NAMES, CONTENTS, max_size=4))

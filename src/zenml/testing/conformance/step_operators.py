@@ -16,7 +16,7 @@ from zenml.exceptions import RunError
 from zenml.testing.assertions import assert_cached, assert_ran, assert_skipped
 from zenml.testing.conformance import programs
 from zenml.testing.conformance.orchestrators import value_of
-from zenml.testing.conformance.suite import Suite, undefined
+from zenml.testing.conformance.suite import Suite, assert_healthy, undefined
 from zenml.testing.isolation import isolated_stack
 from zenml.testing.running import last_run
 
@@ -54,6 +54,9 @@ class StepOperatorConformance(Suite):
             **components,
         ) as stack:
             yield stack
+
+    def test_a_check_passes(self, step_operator: BaseStepOperator) -> None:
+        assert_healthy(step_operator)
 
     def test_a_command_has_ended_when_launch_returns(self, step_operator: BaseStepOperator) -> None:
         started = time.monotonic()

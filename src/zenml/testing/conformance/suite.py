@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from zenml.enums import CheckOutcome
+
+if TYPE_CHECKING:
+    from zenml.stack import StackComponent
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -49,6 +54,13 @@ def undefined(suite: Suite, fixture: str, what: str) -> NoReturn:
     raise pytest.UsageError(
         f"{type(suite).__name__} must define the fixture `{fixture}`, which gives {what}."
     )
+
+
+def assert_healthy(component: StackComponent) -> None:
+    """Whatever the component tests of itself for `zenml stack check` passes."""
+    checks = list(component.check())
+    assert checks
+    assert not [check for check in checks if check.outcome is not CheckOutcome.OK]
 
 
 def thorough(examples: int, **options: Any) -> settings:
