@@ -7,8 +7,10 @@ import pytest
 
 from tests import remote_secrets
 from tests.fakes import https
+from tests.fakes.key_vault import IDENTITY_HEADER, FakeKeyVault
 from tests.fakes.secret_manager import PROJECT, FakeSecretManager
 from zenml.integrations.aws.secrets_managers import AWSSecretsManager
+from zenml.integrations.azure.secrets_managers import AzureSecretsManager
 from zenml.integrations.gcp.secrets_managers import GCPSecretsManager
 from zenml.integrations.vault.secrets_managers import VaultSecretsManager
 from zenml.secrets_managers import BaseSecretsManager
@@ -25,6 +27,13 @@ def moto_url() -> Iterator[str]:
 def secret_manager(tmp_path_factory) -> Iterator[tuple[FakeSecretManager, Path]]:
     fake = FakeSecretManager()
     with https.served(fake, tmp_path_factory.mktemp("gcp")) as authority:
+        yield fake, authority
+
+
+@pytest.fixture(scope="module")
+def key_vault(tmp_path_factory) -> Iterator[tuple[FakeKeyVault, Path]]:
+    fake = FakeKeyVault()
+    with https.served(fake, tmp_path_factory.mktemp("azure")) as authority:
         yield fake, authority
 
 
@@ -54,6 +63,18 @@ class TestGCP(SecretsManagerConformance):
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
         return emptied(GCPSecretsManager(name="vault", project_id=PROJECT, endpoint=fake.url))
+
+
+class TestAzure(SecretsManagerConformance):
+    """Against a fake."""
+
+    @pytest.fixture
+    def manager(self, key_vault, monkeypatch) -> BaseSecretsManager:
+        fake, authority = key_vault
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{fake.url}/identity")
+        monkeypatch.setenv("IDENTITY_HEADER", IDENTITY_HEADER)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+        return emptied(AzureSecretsManager(name="vault", key_vault_name="my-vault", vault_url=fake.url))
 
 
 def emptied(manager: BaseSecretsManager) -> BaseSecretsManager:

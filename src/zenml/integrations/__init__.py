@@ -20,9 +20,15 @@ INTEGRATIONS: tuple[Integration, ...] = (
     ),
     Integration(
         name="azure",
-        requirements=("adlfs>=2025.8",),
+        requirements=("adlfs>=2025.8", "azure-identity>=1.19", "azure-keyvault-secrets>=4.9"),
         flavors=(
             _Flavor(_Type.ARTIFACT_STORE, "azure", f"{_AZURE}.artifact_stores.AzureArtifactStore", "azure"),
+            _Flavor(
+                _Type.SECRETS_MANAGER,
+                "azure_key_vault",
+                f"{_AZURE}.secrets_managers.AzureSecretsManager",
+                "azure",
+            ),
         ),
     ),
     Integration(
