@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from zenml.engine import driver
+from zenml.engine import control
 from zenml.exceptions import StepInterfaceError, StepTimeoutError
 from zenml.pipelines import pipeline
 from zenml.repository import Repository
@@ -67,7 +67,7 @@ def test_other_errors_are_not_worth_another_attempt(tmp_path: Path) -> None:
 
 def test_the_wait_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(driver.time, "sleep", waits.append)  # the clock goes on by itself
+    monkeypatch.setattr(control.time, "sleep", waits.append)  # the clock goes on by itself
     run = failing_twice(tmp_path / "n", retries=Retry(attempts=3, delay=0.02, backoff=10)).run()
     assert run.get_step("flaky").output.read() == 3
     assert 0 < max(waits) <= 0.2

@@ -1,5 +1,6 @@
 """Run control and the execution of steps, written once for every orchestrator."""
 
-from zenml.engine.driver import Past, RunResult, execute
+from zenml.engine.control import Past
+from zenml.engine.driver import RunResult, execute
 
 __all__ = ["Past", "RunResult", "execute"]
