@@ -30,6 +30,7 @@ def check_files(store: BaseArtifactStore) -> Iterator[Check]:
     path = f"{folder}/{name}"
 
     def write() -> None:
+        store.makedirs(root)
         store.makedirs(folder)
         with store.open(path, "wb") as file:
             file.write(_CONTENT)
