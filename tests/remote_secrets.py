@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import requests
+
 
 @contextmanager
 def served(application) -> Iterator[str]:
@@ -27,4 +29,6 @@ def moto() -> Iterator[str]:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     with served(DomainDispatcherApplication(create_backend_app)) as url:
+        # What it keeps belongs to the process.
+        requests.post(f"{url}/moto-api/reset", timeout=10).raise_for_status()
         yield url

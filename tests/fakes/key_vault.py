@@ -1,5 +1,6 @@
 """A fake of the wire protocol of Azure Key Vault, and of the endpoint at which managed identities get tokens."""
 
+import secrets
 import time
 from itertools import count
 from typing import Any
@@ -25,8 +26,7 @@ class FakeKeyVault(Fake):
         self.deleted: dict[str, dict[str, Any]] = {}
         self.busy: dict[str, int] = {}
         self.versions = count(1)
-        self.tokens = count(1)
-        self.token = ""
+        self.tokens: set[str] = set()
         self.identity = IDENTITY_HEADER
         self.delay = 0
         self.pages = 0
@@ -34,7 +34,7 @@ class FakeKeyVault(Fake):
 
     def answer(self, asked: Asked) -> Answer:
         if asked.path != "/identity":
-            if asked.headers.get("Authorization") != f"Bearer {self.token}":
+            if asked.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
                 # A host that the vault's ends with, as https://vault.azure.net is one for https://my.vault.azure.net.
                 resource = self.url.replace("127.0.0.1", "0.0.1")
                 challenge = f'Bearer authorization="https://login.example.org/tenant", resource="{resource}"'
@@ -50,11 +50,9 @@ class FakeKeyVault(Fake):
     def give_token(self, asked: Asked) -> Answer:
         if asked.headers.get("X-IDENTITY-HEADER") != self.identity:
             return Answer({"statusCode": 401, "message": "The identity header is wrong."}, 401)
-        self.token = f"token{next(self.tokens)}"
+        self.tokens.add(token := secrets.token_hex())
         expires = str(int(time.time()) + 3600)
-        return Answer(
-            {"access_token": self.token, "expires_on": expires, "token_type": "Bearer", "resource": "r"}
-        )
+        return Answer({"access_token": token, "expires_on": expires, "token_type": "Bearer", "resource": "r"})
 
     @answers("PUT", f"/secrets/{_NAME}")
     def set(self, asked: Asked, name: str) -> Answer:

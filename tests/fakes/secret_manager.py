@@ -1,6 +1,7 @@
 """A fake of the wire protocol of Google Cloud's Secret Manager, and of the token server of service accounts."""
 
 import json
+import secrets
 from itertools import count
 from typing import Any
 
@@ -23,8 +24,7 @@ class FakeSecretManager(Fake):
         self.secrets: dict[str, dict[str, Any]] = {}
         self.versions: dict[str, list[str | None]] = {}
         self.etags = count(1)
-        self.tokens = count(1)
-        self.token = ""
+        self.tokens: set[str] = set()
         self.pages = 0
         self.denied = False
         self.private, self.public = _keys()
@@ -46,7 +46,7 @@ class FakeSecretManager(Fake):
 
     def answer(self, asked: Asked) -> Answer:
         if asked.path.startswith("/v1/"):
-            if asked.headers.get("Authorization") != f"Bearer {self.token}":
+            if asked.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
                 return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
             if self.denied:
                 return _error(
@@ -62,8 +62,8 @@ class FakeSecretManager(Fake):
             jwt.decode(asked.form["assertion"], certs=self.public)
         except ValueError:
             return Answer({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, 400)
-        self.token = f"token{next(self.tokens)}"
-        return Answer({"access_token": self.token, "expires_in": 3600, "token_type": "Bearer"})
+        self.tokens.add(token := secrets.token_hex())
+        return Answer({"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
 
     @answers("GET", _SECRETS)
     def list(self, asked: Asked) -> Answer:

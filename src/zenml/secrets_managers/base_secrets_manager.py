@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from pydantic import model_validator
 
 from zenml.enums import StackComponentType
 from zenml.exceptions import DoesNotExistException, SecretError, SecretExistsError, nearest
 from zenml.secret import ARBITRARY_SECRET_SCHEMA_TYPE, BaseSecretSchema
+from zenml.secret.references import ENVIRONMENT, references
 from zenml.secret.registry import restore_secret
 from zenml.stack import StackComponent
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from zenml.model.records import ComponentRecord
     from zenml.stack import Check
 
 C = TypeVar("C", bound=StackComponent)
@@ -49,6 +55,23 @@ class BaseSecretsManager(StackComponent):
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.SECRETS_MANAGER
+
+    @model_validator(mode="after")
+    def _check_references(self) -> Self:
+        for field, value in self.__dict__.items():
+            for name, key in references(value):
+                if name != ENVIRONMENT:
+                    raise ValueError(
+                        f"the {field} refers to the secret '{{{{{name}.{key}}}}}', but what opens a {self.TYPE.display} cannot be kept in "
+                        f"one: refer to an environment variable, as in '{{{{{ENVIRONMENT}.X}}}}'"
+                    )
+        return self
+
+    def to_record(self) -> ComponentRecord:
+        """The component as it is kept. Raises SecretError if a secret field holds a literal."""
+        if literals := self.literal_secrets():
+            raise _in_clear(self, literals)
+        return super().to_record()
 
     def check(self) -> Iterator[Check]:
         """List the names of the secrets."""
@@ -97,11 +120,8 @@ class BaseSecretsManager(StackComponent):
         literals = component.literal_secrets()
         if not literals:
             return component
-        if component.TYPE is self.TYPE:
-            raise SecretError(
-                f"The {self.TYPE.display} '{component.name}' holds a secret in clear in: {', '.join(sorted(literals))}. What opens a "
-                f"{self.TYPE.display} cannot be kept in one: refer to an environment variable, as in '{{{{env.X}}}}'."
-            )
+        if isinstance(component, BaseSecretsManager):
+            raise _in_clear(component, literals)
         name = f"{component.name}_{component.TYPE.value}"
         secret = restore_secret(ARBITRARY_SECRET_SCHEMA_TYPE, name, literals)
         try:
@@ -131,3 +151,10 @@ class BaseSecretsManager(StackComponent):
             f"The {self.TYPE.display} '{self.name}' has no secret '{name}'.{nearest(name, self.get_all_secret_keys())} "
             f"Register it with `zenml secret register {name} --KEY=VALUE`."
         )
+
+
+def _in_clear(manager: BaseSecretsManager, literals: Iterable[str]) -> SecretError:
+    return SecretError(
+        f"The {manager.TYPE.display} '{manager.name}' holds a secret in clear in: {', '.join(sorted(literals))}. What opens a "
+        f"{manager.TYPE.display} cannot be kept in one: refer to an environment variable, as in '{{{{{ENVIRONMENT}.X}}}}'."
+    )

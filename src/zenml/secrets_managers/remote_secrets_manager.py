@@ -31,7 +31,7 @@ ATTEMPTS = 3
 _UPDATES = 30
 _LONGEST_WAIT = 0.5
 _LONGEST_TEXT = 300
-_DEEPEST = 10
+_MOST = 20
 _PREFIX = re.compile(r"[a-z][a-z0-9-]{0,29}")
 _PLAIN = re.compile(r"(?!.*--)[A-Za-z0-9_-]+")
 _NO_WORD = re.compile(r"[^A-Za-z0-9]+")
@@ -119,7 +119,7 @@ class RemoteSecretsManager(BaseSecretsManager):
             raise self._error(error) from None
 
     def _error(self, error: Exception) -> StoreError:
-        chain = list(_chain(error))
+        chain = _chain(error)
         reason = self._explained(error)
         if reason is None:
             names = {class_.__name__ for one in chain for class_ in type(one).__mro__}
@@ -233,15 +233,12 @@ def _document(secret: BaseSecretSchema) -> dict[str, Any]:
     return {"name": secret.name, "schema": secret.TYPE, "content": secret.content}
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    for _ in range(_DEEPEST):
-        if error is None:
-            return
-        yield error
-        inner = getattr(error, "reason", None) or next(iter(error.args), None)  # urllib3, requests
-        if isinstance(inner, BaseException):
-            yield inner
-            reason = getattr(inner, "reason", None)
-            if isinstance(reason, BaseException):
-                yield reason
-        error = error.__cause__ or error.__context__
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error with those that it came from, wherever its library keeps them: the nearest first."""
+    found = [error]
+    for one in found:
+        inner = [getattr(one, name, None) for name in ("inner_exception", "reason")]  # azure.core, urllib3
+        for cause in (*inner, *one.args, one.__cause__, one.__context__):
+            if isinstance(cause, BaseException) and cause not in found and len(found) < _MOST:
+                found.append(cause)
+    return found

@@ -62,6 +62,13 @@ class AzureSecretsManager(RemoteSecretsManager):
             )
         return value
 
+    @field_validator("vault_url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        if value and not value.startswith("https://"):
+            raise ValueError(f"{value!r} is no address: expected one as https://my-vault.vault.azure.cn")
+        return value.rstrip("/")
+
     @property
     def _place(self) -> str:
         return f"'{self.prefix}-*' of the key vault at {self._url}"
