@@ -11,6 +11,7 @@ from zenml.container_registries import (
     GCPContainerRegistry,
     GitHubContainerRegistry,
     GitLabContainerRegistry,
+    LocalContainerRegistry,
 )
 from zenml.enums import ContainerRegistryFlavor, Reach, StackComponentType
 from zenml.exceptions import ConfigurationError, SecretError
@@ -35,6 +36,7 @@ ALLOWED = {
     AWSContainerRegistry: ["123456789012.dkr.ecr.eu-west-1.amazonaws.com"],
     GitHubContainerRegistry: ["ghcr.io/ann", "ghcr.io"],
     GitLabContainerRegistry: ["registry.gitlab.com/group/project", "registry.example.org:5050/group"],
+    LocalContainerRegistry: ["localhost:5000", "127.0.0.1:5001/team"],
 }
 REFUSED = {
     DefaultContainerRegistry: [
@@ -61,6 +63,7 @@ REFUSED = {
     ],
     GitHubContainerRegistry: ["github.com/ann", "ghcr.io.example.org"],
     GitLabContainerRegistry: ["gitlab.com/group"],
+    LocalContainerRegistry: ["localhost", "0.0.0.0:5000", "registry.example.org:5000"],
 }
 EXPECTED = {
     DefaultContainerRegistry: "HOST[:PORT][/NAME...]",
@@ -70,6 +73,7 @@ EXPECTED = {
     AWSContainerRegistry: "ACCOUNT.dkr.ecr.REGION.amazonaws.com with an account of twelve digits and no path",
     GitHubContainerRegistry: "ghcr.io/OWNER",
     GitLabContainerRegistry: "registry.gitlab.com/NAME or registry.HOST[:PORT]",
+    LocalContainerRegistry: "localhost:PORT[/NAME...]",
 }
 
 
@@ -115,6 +119,10 @@ class TestGitHub(OfFlavor):
 
 class TestGitLab(OfFlavor):
     flavor = GitLabContainerRegistry
+
+
+class TestLocal(OfFlavor):
+    flavor = LocalContainerRegistry
 
 
 def test_every_flavor_has_its_class():

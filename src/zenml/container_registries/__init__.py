@@ -8,6 +8,7 @@ from zenml.container_registries.dockerhub_container_registry import DockerHubCon
 from zenml.container_registries.gcp_container_registry import GCPContainerRegistry
 from zenml.container_registries.github_container_registry import GitHubContainerRegistry
 from zenml.container_registries.gitlab_container_registry import GitLabContainerRegistry
+from zenml.container_registries.local_container_registry import LocalContainerRegistry
 
 __all__ = [
     "AWSContainerRegistry",
@@ -18,4 +19,5 @@ __all__ = [
     "GCPContainerRegistry",
     "GitHubContainerRegistry",
     "GitLabContainerRegistry",
+    "LocalContainerRegistry",
 ]

@@ -43,6 +43,7 @@ _BUILT_IN: dict[StackComponentType, dict[str, str]] = {
         "gcp": "zenml.container_registries.gcp_container_registry.GCPContainerRegistry",
         "github": "zenml.container_registries.github_container_registry.GitHubContainerRegistry",
         "gitlab": "zenml.container_registries.gitlab_container_registry.GitLabContainerRegistry",
+        "local": "zenml.container_registries.local_container_registry.LocalContainerRegistry",
     },
     _T.DATA_VALIDATOR: {"local": "zenml.data_validators.local_data_validator.LocalDataValidator"},
     _T.EXPERIMENT_TRACKER: {
