@@ -1,4 +1,4 @@
-"""Installed packages: which of them a project imports, and which it lacks."""
+"""Installed packages: which of them a project imports."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
 
-_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*(.*)")
-
 _IN_RECORD = re.compile(r"(?m)^([A-Za-z_]\w*)(?:/__init__)?\.(?:py|[\w.-]*so|pyd),")
 
 
@@ -20,39 +18,6 @@ def environment_of(modules: Collection[str]) -> dict[str, str]:
     names = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"zenml"}
     packages = {package for name in names if (package := _distribution(name)) is not None}
     return found | dict(sorted(packages))
-
-
-def missing_packages(requirements: Iterable[str]) -> list[str]:
-    """Those pip requirements that are not met here, each with what is there instead.
-
-    Lines that name no package (options, addresses, paths) are left out; versions are compared where the package `packaging` is.
-    """
-    return [problem for line in sorted(set(requirements)) if (problem := _problem(line)) is not None]
-
-
-def _problem(line: str) -> str | None:
-    match = _NAME.fullmatch(line)
-    if match is None or " @ " in line or "://" in line:
-        return None
-    try:
-        from packaging.requirements import InvalidRequirement, Requirement
-    except ImportError:
-        requirement = None
-    else:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            return None
-        if requirement.marker is not None and not requirement.marker.evaluate():
-            return None
-    name = match[1]
-    try:
-        present = version(name)
-    except PackageNotFoundError:
-        return line
-    if requirement is None or requirement.specifier.contains(present, prereleases=True):
-        return None
-    return f"{line} ({present} is installed)"
 
 
 @lru_cache(maxsize=1)

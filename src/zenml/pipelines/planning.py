@@ -35,7 +35,7 @@ def plan(
 
 def _missing(stack: Stack, compiled: Compiled) -> Iterator[str]:
     """What must be mended before the run, a sentence each."""
-    from zenml.engine.packages import missing_packages
+    from zenml.stack.packages import missing_packages
     from zenml.stack.secrets import missing_secrets
 
     for type_, component in stack.components.items():

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from zenml.engine.packages import environment_of, missing_packages
+from zenml.engine.packages import environment_of
 from zenml.model.deployment import StackSpec
 from zenml.pipelines import pipeline
 from zenml.pipelines.compiler import compile_pipeline
@@ -56,28 +56,3 @@ def test_a_deployment_names_the_packages_that_its_project_imports(
         "sqlalchemy",
         "click",
     }
-
-
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        ("pydantic", None),
-        ("pydantic>=1", None),
-        ("pydantic>=999", f"pydantic>=999 ({version('pydantic')} is installed)"),
-        ("no-such-package", "no-such-package"),
-        ("no-such-package[extra]==1", "no-such-package[extra]==1"),
-        ("no-such-package; python_version < '3'", None),
-        ("pydantic>==1", None),
-        ("-r more.txt", None),
-        ("./local", None),
-        ("https://example.org/package.whl", None),
-        ("package @ https://example.org/package.whl", None),
-    ],
-)
-def test_requirements_that_are_not_met_are_told(line, problem):
-    assert missing_packages([line]) == ([] if problem is None else [problem])
-
-
-def test_without_packaging_only_presence_counts(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
-    assert missing_packages(["pydantic>=999", "no-such-package>=1"]) == ["no-such-package>=1"]
