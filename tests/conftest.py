@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import services
+from tests import object_stores, services
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -155,11 +155,34 @@ def openbao(pytestconfig: pytest.Config) -> OpenBao:
     return OpenBao(f"http://{url.hostname}:{url.port}", str(url.password))
 
 
-def _server(config: pytest.Config, name: str) -> str:
+def _server(config: pytest.Config, name: str, *keeper_program: str) -> str:
     try:
-        return services.session_server(name, config.stash[SESSION_DIRECTORY], config.stash[OWNER])
+        return services.session_server(
+            name, config.stash[SESSION_DIRECTORY], config.stash[OWNER], *keeper_program
+        )
     except services.ServiceMissingError as error:
         pytest.skip(str(error))
+
+
+# Object stores
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(pytestconfig: pytest.Config) -> object_stores.S3Server:
+    """A server that speaks S3."""
+    return object_stores.S3Server.at(_server(pytestconfig, "seaweedfs", object_stores.__file__))
+
+
+@pytest.fixture(scope="session")
+def azurite_connection(pytestconfig: pytest.Config) -> str:
+    """The connection string of a server that speaks the protocol of Azure Blob Storage."""
+    return object_stores.azure_connection_string(_server(pytestconfig, "azurite", object_stores.__file__))
+
+
+@pytest.fixture(scope="session")
+def gcs_url(pytestconfig: pytest.Config) -> str:
+    """A server that speaks the protocol of Google Cloud Storage."""
+    return _server(pytestconfig, "fake-gcs-server", object_stores.__file__)
 
 
 # Mail

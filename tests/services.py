@@ -380,7 +380,7 @@ def make_session_directory() -> Path:
     return directory
 
 
-def session_server(name: str, directory: Path, owner: int) -> str:
+def session_server(name: str, directory: Path, owner: int, keeper_program: str = __file__) -> str:
     """The URL of the session's server, started now if no worker has done so before."""
     report = directory / f"{name}.json"
     with (directory / f"{name}.lock").open("w") as lock:
@@ -388,7 +388,7 @@ def session_server(name: str, directory: Path, owner: int) -> str:
         if not report.exists():
             with (directory / f"{name}.keeper.log").open("wb") as log:
                 keeper = subprocess.Popen(
-                    [sys.executable, __file__, name, str(directory), str(owner)],
+                    [sys.executable, keeper_program, name, str(directory), str(owner)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ByteSize, model_validator
 
 from zenml.artifact_stores.base_artifact_store import BaseArtifactStore
 from zenml.enums import Reach
-from zenml.exceptions import SecretError
+from zenml.exceptions import ArtifactStoreInterfaceError, SecretError
 from zenml.io.read_cache import ReadCache
 from zenml.io.remote import RemoteFiles
 from zenml.io.remote_errors import Remote
@@ -60,6 +60,8 @@ class RemoteArtifactStore(BaseArtifactStore):
     """Whether the service has names with slashes instead of folders."""
     IN_PARTS: ClassVar[Mapping[str, Any]] = {}
     """Arguments of the file system's `put_file` for large files."""
+    IMPOSSIBLE: ClassVar[str] = ""
+    """Characters that the service, or its library, would change in a name."""
 
     @model_validator(mode="after")
     def _check_arguments(self) -> Self:
@@ -117,6 +119,15 @@ class RemoteArtifactStore(BaseArtifactStore):
             in_parts=self.IN_PARTS,
             remote=self.remote,
         )
+
+    def _inside(self, path: str, *, write: bool = False) -> str:
+        name = super()._inside(path, write=write)
+        if write and not set(self.IMPOSSIBLE).isdisjoint(name[len(self.path) :]):
+            raise ArtifactStoreInterfaceError(
+                f"{name!r} cannot be written to the artifact store '{self.name}': a name there has none of the characters "
+                f"{', '.join(map(repr, self.IMPOSSIBLE))}. Choose another name."
+            )
+        return name
 
     def _command(self, *fields: str) -> str:
         return f"`zenml artifact-store update {self.name} {' '.join(f'--{field}=...' for field in fields)}`"

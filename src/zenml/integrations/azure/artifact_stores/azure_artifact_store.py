@@ -31,6 +31,7 @@ class AzureArtifactStore(CloudArtifactStore):
     FLAVOR: ClassVar[str] = "azure"
     SUPPORTED_SCHEMES: ClassVar[set[str]] = {"abfs://", "az://"}
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("account_key", "sas_token", "connection_string")
+    IMPOSSIBLE: ClassVar[str] = "?\\\r\n"
     IN_PARTS: ClassVar[Mapping[str, Any]] = {"max_concurrency": 4}
 
     account_name: str | None = None
