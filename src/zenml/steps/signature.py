@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import GenericAlias
 from typing import Any, get_args, get_origin, get_type_hints
 
 from zenml.artifacts import BaseArtifact
@@ -163,7 +164,16 @@ def _resolved(annotation: Any, module: dict[str, Any], names: dict[str, Any]) ->
     def carrier() -> None: ...
 
     carrier.__annotations__ = {"it": annotation}
-    return get_type_hints(carrier, module, names, include_extras=True)["it"]
+    found = get_type_hints(carrier, module, names, include_extras=True)["it"]
+    if sys.version_info < (3, 11) and isinstance(
+        found, GenericAlias
+    ):  # it leaves text in `list["Model"]` as it is
+        parts = (
+            _resolved(part, module, names) if isinstance(part, (str, GenericAlias)) else part
+            for part in get_args(found)
+        )
+        return GenericAlias(found.__origin__, tuple(parts))
+    return found
 
 
 def _where(name: str, function: Callable[..., Any]) -> str:
