@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, inspect, make_url
@@ -204,13 +208,40 @@ def test_a_user_who_may_only_read_and_whose_password_ends(postgresql_database: s
         assert "permission denied for table zenml_pipelines" in checks["writes"].message
         assert (checks["credentials"].outcome, checks["credentials"].message) == (
             WARNING,
-            "They end in 30.0 hours.",
+            "Valid for 30.0 hours only.",
         )
     finally:
         with engine.begin() as connection:
             connection.exec_driver_sql(f"DROP OWNED BY {user}")
             connection.exec_driver_sql(f"DROP ROLE {user}")
         engine.dispose()
+
+
+def test_a_certificate_that_ends_soon(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ann")])
+    path = tmp_path / "client.pem"
+    for days, outcome in ((400, OK), (3, WARNING), (-1, FAILED)):
+        now = datetime.now(timezone.utc)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now - timedelta(days=9))
+            .not_valid_after(now + timedelta(days=days))
+            .sign(key, hashes.SHA256())
+        )
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        store = server_store(f"mysql+pymysql://ann:x@127.0.0.1:{free_port()}/runs", ssl_cert=str(path))
+        assert found(store)["certificate"].outcome is outcome
+    path.write_text("no certificate")
+    broken = found(server_store("postgresql+psycopg://ann:x@127.0.0.1:9/runs", sslcert=str(path)))[
+        "certificate"
+    ]
+    assert broken.outcome is FAILED
+    assert broken.remedy == f"Is '{path}' the file of a certificate in the format PEM?"
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from zenml.enums import CheckOutcome
-from zenml.exceptions import ArtifactStoreError
 from zenml.stack.checks import check_clock, tried
 
 if TYPE_CHECKING:
@@ -38,16 +37,16 @@ def check_files(store: BaseArtifactStore) -> Iterator[Check]:
     def read() -> None:
         with store.open(path, "rb") as file:
             if file.read() != _CONTENT:
-                raise ArtifactStoreError("What was read is not what was written.")
+                raise OSError("What was read is not what was written.")
 
     def listed() -> None:
         if name not in store.listdir(folder):
-            raise ArtifactStoreError("A file that was written is not in the listing of its folder.")
+            raise OSError("A file that was written is not in the listing of its folder.")
 
     def delete() -> None:
         store.rmtree(folder)
         if store.exists(path):
-            raise ArtifactStoreError("A file that was removed is still there.")
+            raise OSError("A file that was removed is still there.")
 
     before = time.time()
     written = tried("writes", write, f"May this user write below {root!r}, and is there room?")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -59,6 +60,17 @@ def check_database(find: Callable[[], Database]) -> Iterator[Check]:
     if schema.outcome is CheckOutcome.FAILED:
         return
     yield tried("writes", lambda: _write(database, is_current=revision == database.schema.revision))
+
+
+def check_certificate(path: str) -> Check:
+    """Whether the client's certificate, in PEM, will be valid for a while."""
+    from cryptography.x509 import load_pem_x509_certificate
+
+    try:
+        certificate = load_pem_x509_certificate(Path(path).expanduser().read_bytes())
+    except (OSError, ValueError) as error:
+        return failure("certificate", error, f"Is {path!r} the file of a certificate in the format PEM?")
+    return check_expiry(certificate.not_valid_after_utc.timestamp(), "certificate")
 
 
 def _server(connection: Connection) -> str:

@@ -85,9 +85,12 @@ class SQLMetadataStore(SQLHousekeeping):
 
     def check(self) -> Iterator[Check]:
         """Open the database, compare revisions and clocks, and write in a transaction that is undone."""
-        from zenml.metadata_stores.checks import check_database
+        from zenml.metadata_stores.checks import check_certificate, check_database
 
         yield from self._check_state()
+        for field in ("sslcert", "ssl_cert"):
+            if path := getattr(self, field, None):
+                yield check_certificate(path)
         yield from check_database(lambda: self._database)
 
     # Writing.

@@ -24,6 +24,8 @@ LARGEST_SKEW = 5.0
 """Seconds that the clock of a server may differ from ours: leases of runs are compared with it."""
 _SOON = 7 * 24 * 3600.0
 _DAY = 24 * 3600.0
+_PREMISES = ("references", "running")
+"""Tests without which the others would say the same in other words."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,14 @@ class Finding:
 
 
 def tried(what: str, test: Callable[[], object], remedy: str = "") -> Check:
-    """Passed if `test` returns, with the message that it gives if that is a text; failed if it raises."""
+    """Passed if `test` returns, with the message that it gives if that is a text; failed if it raises.
+
+    `remedy` goes with what Python raises: errors of this framework's own say by themselves what to do.
+    """
     try:
         found = test()
+    except ZenMLBaseException as error:
+        return failure(what, error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         return failure(what, error, remedy)
     return Check(what, message=found if isinstance(found, str) else "")
@@ -62,8 +69,9 @@ def failure(what: str, error: Exception, remedy: str = "") -> Check:
     """A failed test, with what was raised in it."""
     if isinstance(error, ZenMLBaseException):
         message = str(error)
-    elif isinstance(error, OSError) and error.strerror:
-        message = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    elif isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        message = f"{reason}: {error.filename}" if error.filename else reason
     else:
         message = f"{type(error).__name__}: {error}"
     return Check(what, CheckOutcome.FAILED, sentence(message), remedy)
@@ -90,9 +98,9 @@ def check_expiry(end: float, what: str = "credentials") -> Check:
         return Check(what)
     remedy = "Renew what the component is configured with."
     if left <= 0:
-        return Check(what, CheckOutcome.FAILED, "They are no longer valid.", remedy)
+        return Check(what, CheckOutcome.FAILED, "The end of what is valid is past.", remedy)
     shown = f"{left / _DAY:.0f} days" if left > 2 * _DAY else f"{left / 3600:.1f} hours"
-    return Check(what, CheckOutcome.WARNING, f"They end in {shown}.", remedy)
+    return Check(what, CheckOutcome.WARNING, f"Valid for {shown} only.", remedy)
 
 
 def check_folder(path: str) -> Check:
@@ -187,6 +195,9 @@ def _started(component: StackComponent) -> SimpleQueue[Check | None]:
 
 def _checks(component: StackComponent) -> Iterable[Check]:
     try:
-        yield from component.check()
+        for check in component.check():
+            yield check
+            if check.what in _PREMISES and check.outcome is CheckOutcome.FAILED:
+                return
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         yield failure("can be checked", error)
