@@ -172,7 +172,7 @@ def _resolved(annotation: Any, module: dict[str, Any], names: dict[str, Any]) ->
             _resolved(part, module, names) if isinstance(part, (str, GenericAlias)) else part
             for part in get_args(found)
         )
-        return GenericAlias(found.__origin__, tuple(parts))
+        return found.__origin__[tuple(parts)]  # type: ignore[index]  # a generic class, as it is the origin of one
     return found
 
 
