@@ -131,7 +131,9 @@ class Code:
         Raises:
             StepInterfaceError: the code cannot be imported here.
         """
-        sys.path[:], sys.argv[:] = self.path, self.arguments
+        # Its own folders last: on another machine, the packages may lie elsewhere.
+        sys.path[:] = dict.fromkeys([*self.path, *sys.path])
+        sys.argv[:] = self.arguments
         # What is imported below may run a pipeline without `if __name__ == "__main__"`: it must not, again and again.
         os.environ["ZENML_PREVENT_PIPELINE_EXECUTION"] = "true"
         main = sys.modules["__main__"] = ModuleType(self.program.module if self.program else "__main__")

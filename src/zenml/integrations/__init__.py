@@ -6,6 +6,7 @@ from zenml.stack.integrations import Integration
 
 _AWS = "zenml.integrations.aws"
 _AZURE = "zenml.integrations.azure"
+_DASK = "zenml.integrations.dask"
 _GCP = "zenml.integrations.gcp"
 _PYTORCH = "zenml.integrations.pytorch.materializers"
 _S3 = "zenml.integrations.s3"
@@ -30,6 +31,11 @@ INTEGRATIONS: tuple[Integration, ...] = (
                 "azure",
             ),
         ),
+    ),
+    Integration(
+        name="dask",
+        requirements=("distributed>=2025.7",),
+        flavors=(_Flavor(_Type.ORCHESTRATOR, "dask", f"{_DASK}.orchestrators.DaskOrchestrator", "dask"),),
     ),
     Integration(
         name="gcp",

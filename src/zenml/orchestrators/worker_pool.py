@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe, wait
@@ -66,14 +66,22 @@ class WorkerTraceback(Exception):
 
 
 class WorkerPool:
-    """Starts processes when they are needed, at most `size`, and uses them again.
+    """Starts processes when they are needed, at most `size`, and uses them again; `restore` makes exceptions of what they report.
 
     Each is a session of its own, so that a key pressed in the terminal reaches this process only, and ends together with the processes
     that its steps have started. One that an attempt was ended in is not used again.
     """
 
-    def __init__(self, run_step: StepRunner, size: int, grace: float) -> None:
+    def __init__(
+        self,
+        run_step: StepRunner,
+        size: int,
+        grace: float,
+        *,
+        restore: Callable[[Report], BaseException] | None = None,
+    ) -> None:
         self._run_step = run_step
+        self._restore = restore or restored
         self._size = size
         self._grace = grace
         self._content = b""
@@ -192,9 +200,9 @@ class WorkerPool:
             self._ended.append(_without_report(task, worker.process.returncode, was_stopped=was_stopped))
         elif report.outcome is None:
             self._ended.append(StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False))
-            raise _restored(report)
+            raise self._restore(report)
         else:
-            exception = None if report.error is None else _restored(report)
+            exception = None if report.error is None else self._restore(report)
             self._ended.append(replace(report.outcome, task=task, exception=exception))
 
 
@@ -360,7 +368,8 @@ def _death(code: int) -> str:
     return f"was ended by {name}."
 
 
-def _restored(report: Report) -> BaseException:
+def restored(report: Report) -> BaseException:
+    """The exception that a worker has told of, as good as it can be had here."""
     assert report.error is not None  # noqa: S101  it comes with every exception
     record = report.error
     remember(report.secrets)
