@@ -368,6 +368,8 @@ def test_names_are_completed(quiet: Zenml) -> None:
     assert completed("stack", "register", "x", "-a", "di") == ["disk"]
     assert completed("stack", "copy", "default", "x", "--to", "") == ["default", "team"]
     assert completed("orchestrator", "delete", "x") == []
+    assert completed("stack", "check", "s") == ["spare"]
+    assert completed("integration", "install", "skl") == ["sklearn"]
 
 
 def test_completion_of_names_is_silent_where_there_are_none(

@@ -25,12 +25,14 @@ from sqlalchemy import create_engine, inspect, make_url
 
 from tests.conftest import MailServer
 from tests.metadata_stores import apart, server_store
+from tests.object_stores import BUCKET, S3Server
 from tests.services import free_port
 from zenml.alerters import BaseAlerter
 from zenml.alerters.email_alerter import EmailAlerter
 from zenml.artifact_stores import LocalArtifactStore
 from zenml.container_registries import DefaultContainerRegistry
 from zenml.enums import CheckOutcome
+from zenml.integrations.s3.artifact_stores import S3ArtifactStore
 from zenml.metadata_stores import SQLiteMetadataStore
 from zenml.orchestrators import LocalOrchestrator
 from zenml.secrets_managers import LocalSecretsManager
@@ -61,6 +63,29 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert (
         checks["writes"].remedy == f"May this user write below '{tmp_path}/file/values', and is there room?"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"secret": "canary-canary"}, "the credentials are missing or not accepted"),
+        ({"path": "s3://no-such-bucket/x"}, "The bucket 'no-such-bucket' does not exist"),
+        ({"key": "reader"}, "access is denied"),
+        ({"endpoint_url": "https"}, "is not trusted"),
+    ],
+)
+def test_an_object_store_that_does_not_let_us_in(
+    seaweedfs: S3Server, changes: dict[str, str], said: str
+) -> None:
+    fields = {"path": f"s3://{BUCKET}/check", "key": "admin", "secret": seaweedfs.password}
+    if "endpoint_url" in changes:
+        changes = {"endpoint_url": seaweedfs.https}
+    store = S3ArtifactStore(name="s", **{**fields, "endpoint_url": seaweedfs.endpoint, **changes})
+    checks = found(store)
+    assert outcomes(checks) == {"packages": OK, "running": OK, "writes": FAILED}
+    assert said in checks["writes"].message
+    assert seaweedfs.password not in checks["writes"].message
+    assert "canary" not in checks["writes"].message
 
 
 class Forgetful(LocalArtifactStore):
