@@ -32,7 +32,8 @@ _PREMISES = ("references", "running")
 class Check:
     """What a test of a component found.
 
-    `what` names the test in one word or two ("writes"), `message` says what was found, `remedy` what to do about it where the message does not.
+    `what` names the test in one word or two ("writes"), `message` says what was found, `remedy` what to do about it where the message
+    does not.
     """
 
     what: str
