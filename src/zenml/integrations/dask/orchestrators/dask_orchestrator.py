@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -314,15 +315,17 @@ class _DaskExecutor(Executor):
                 done.append(self._done.get_nowait())
         known = [a for a in done if self._attempts.get(a.task.step_run_id) is a]
         finished = [attempt for attempt in known if attempt.future.status == "finished"]
-        outcomes = dict(
-            zip(map(id, finished), self._client.gather([a.future for a in finished]), strict=True)
-        )
+        try:
+            values = self._client.gather([a.future for a in finished]) if finished else []
+        except (OSError, CancelledError) as error:  # nothing comes without the scheduler
+            raise self._gone() from error
+        outcomes = dict(zip(map(id, finished), values, strict=True))
         raised: list[BaseException] = []
         for attempt in known:
             try:
                 self._end(attempt, self._outcome(attempt, outcomes.get(id(attempt))))
             except BaseException as error:  # noqa: BLE001  told when all are settled
-                self._end(attempt, StepOutcome(attempt.task, ExecutionStatus.CANCELLED, is_recorded=False))
+                self._end(attempt, _given_up(attempt.task))
                 raised.append(error)
         if raised:
             raise raised[0]
