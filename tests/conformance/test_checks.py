@@ -31,13 +31,14 @@ from zenml.alerters import BaseAlerter
 from zenml.alerters.email_alerter import EmailAlerter
 from zenml.artifact_stores import LocalArtifactStore
 from zenml.container_registries import DefaultContainerRegistry
-from zenml.enums import CheckOutcome
+from zenml.enums import CheckOutcome, StackComponentType
 from zenml.integrations.s3.artifact_stores import S3ArtifactStore
 from zenml.metadata_stores import SQLiteMetadataStore
 from zenml.orchestrators import LocalOrchestrator
 from zenml.secrets_managers import LocalSecretsManager
 from zenml.stack import Check, Stack, StackComponent
 from zenml.stack.checks import LARGEST_SKEW, check_clock, check_components, check_expiry
+from zenml.stack.flavors import find_flavor, load_flavor
 from zenml.testing import isolated_stack
 
 OK, WARNING, FAILED = CheckOutcome.OK, CheckOutcome.WARNING, CheckOutcome.FAILED
@@ -325,6 +326,27 @@ def test_no_message_is_sent(smtp_server: MailServer) -> None:
     )
     assert set(outcomes(found(alerter)).values()) == {OK}
     assert smtp_server.messages == []
+
+
+def test_everything_that_is_local_is_in_order(tmp_path: Path) -> None:
+    components = {
+        type_.value: load_flavor(find_flavor(type_, flavor))(name="mine", **fields)
+        for type_, flavor, fields in (
+            (StackComponentType.MODEL_DEPLOYER, "local", {}),
+            (StackComponentType.FEATURE_STORE, "local", {"path": str(tmp_path / "features")}),
+            (StackComponentType.EXPERIMENT_TRACKER, "local", {}),
+            (StackComponentType.DATA_VALIDATOR, "local", {}),
+            (StackComponentType.SECRETS_MANAGER, "local", {}),
+            (StackComponentType.STEP_OPERATOR, "venv", {}),
+            (StackComponentType.ALERTER, "webhook", {"url": "{{hook.url}}"}),
+        )
+    }
+    with isolated_stack(secrets={"hook": {"url": "https://canary.example.org/hook"}}, **components) as stack:
+        findings = stack.check()
+    assert {finding.type for finding in findings} >= {*stack.components, None}
+    assert [finding for finding in findings if finding.check.outcome is not OK] == []
+    assert "references" in {f.check.what for f in findings if f.type is StackComponentType.ALERTER}
+    assert "canary" not in repr(findings)
 
 
 # Components that stop answering

@@ -1,7 +1,10 @@
 """The registry on this machine: a real one."""
 
 import hashlib
+import json
 import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
@@ -10,8 +13,12 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.services import free_port
-from zenml.container_registries import LocalContainerRegistry
+from tests.services import accepts_connections, free_port
+from zenml.container_registries import (
+    BaseContainerRegistry,
+    DefaultContainerRegistry,
+    LocalContainerRegistry,
+)
 from zenml.enums import CheckOutcome
 from zenml.exceptions import ProvisioningError
 from zenml.testing import isolated_stack
@@ -27,6 +34,7 @@ def registry(tmp_path: Path) -> Iterator[LocalContainerRegistry]:
         registry.deprovision()
 
 
+BCRYPT_OF_RIGHT = "$2b$05$C6mj5q3Vqfu2S7nEeEqV1.LGBWdML/Glxw1gVoUmBN17MgJ9DWzWW"
 BLOB = b"a layer"
 DIGEST = "sha256:" + hashlib.sha256(BLOB).hexdigest()
 
@@ -45,7 +53,7 @@ def pull(registry: LocalContainerRegistry) -> bytes:
         return answer.read()
 
 
-def failed(registry: LocalContainerRegistry) -> list[str]:
+def failed(registry: BaseContainerRegistry) -> list[str]:
     return [check.what for check in registry.check() if check.outcome is CheckOutcome.FAILED]
 
 
@@ -83,6 +91,38 @@ def test_a_port_that_is_taken(registry: LocalContainerRegistry, tmp_path: Path) 
         second.resume()
     assert not second.is_running
     second.deprovision()
+
+
+def test_a_registry_with_passwords_is_logged_in_to(tmp_path: Path) -> None:
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("no program 'docker-registry': install Debian's docker-registry (make services)")
+    port = free_port()
+    (tmp_path / "htpasswd").write_text(f"ann:{BCRYPT_OF_RIGHT}\n")
+    settings = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "images")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+        "auth": {"htpasswd": {"realm": "here", "path": str(tmp_path / "htpasswd")}},
+    }
+    (tmp_path / "settings.yml").write_text(json.dumps(settings))
+    server = subprocess.Popen(
+        [program, "serve", str(tmp_path / "settings.yml")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not accepts_connections(port) and server.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        nobody = DefaultContainerRegistry(name="r", uri=f"localhost:{port}")
+        ann = nobody.updated({"username": "ann", "password": "right"})
+        assert failed(nobody) == ["login"]
+        assert failed(ann) == []
+        assert failed(ann.updated({"password": "wrong"})) == ["login"]
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def test_without_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
