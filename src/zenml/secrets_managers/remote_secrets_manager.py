@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import random
 import re
@@ -22,8 +21,6 @@ from zenml.secrets_managers.base_secrets_manager import BaseSecretsManager
 
 if TYPE_CHECKING:
     from zenml.secret import BaseSecretSchema
-
-logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often a request is made that the service did not answer."""
@@ -174,8 +171,7 @@ class VersionedSecretsManager(RemoteSecretsManager):
     def delete_secret(self, secret_name: str) -> None:
         """Remove a secret. Raises DoesNotExistException, which names the nearest known one."""
         with self._told():
-            if self._read(secret_name) is None:
-                raise self._missing(secret_name)
+            self._kept(secret_name)
             self._remove(secret_name)
 
     def delete_all_secrets(self) -> None:
@@ -201,13 +197,17 @@ class VersionedSecretsManager(RemoteSecretsManager):
         """Remove the document of that name, if it is there."""
 
     def _found(self, name: str) -> tuple[BaseSecretSchema, Any]:
+        schema, content, version = self._kept(name)
+        return restore_secret(schema, name, content), version
+
+    def _kept(self, name: str) -> tuple[str, dict[str, str], Any]:
         found = self._read(name)
         if found is None:
             raise self._missing(name)
         document, version = found
         match document:
             case {"schema": str(schema), "content": dict(content)}:
-                return restore_secret(schema, name, content), version
+                return schema, content, version
         raise SecretError(
             f"'{name}' in {self._place} is no secret that was registered here: expected an object with a schema and its content. "
             "Move it elsewhere, and register it."

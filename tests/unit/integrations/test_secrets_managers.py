@@ -290,6 +290,8 @@ def test_vault_says_what_is_none_of_our_secrets(vault, root, place) -> None:
     with pytest.raises(SecretError, match="'db' in .* is no secret that was registered here") as caught:
         vault().get_secret("db")
     assert "canary" not in str(caught.value)
+    with pytest.raises(SecretError, match="is no secret that was registered here"):
+        vault().delete_secret("db")
 
 
 def test_a_sealed_vault(tmp_path: Path) -> None:
@@ -354,6 +356,8 @@ def test_aws_lists_all_pages_and_its_own_secrets_only(moto_url: str) -> None:
     manager = AWSSecretsManager(name="vault", endpoint_url=moto_url)
     client = boto3.client("secretsmanager", region_name="us-east-1", endpoint_url=moto_url)
     client.create_secret(Name="zenml/made-by-others", SecretString="x")
+    with pytest.raises(SecretError, match="is no secret that was registered here"):
+        manager.get_secret("made-by-others")
     names = [f"s{number:03}" for number in range(105)]
     for name in names:
         manager.register_secret(secret(name, x="1"))
@@ -570,7 +574,7 @@ def test_azure_waits_for_names_that_are_being_deleted(azure) -> None:
 
 
 def test_azure_gives_up_on_names_that_stay_taken(azure, monkeypatch) -> None:
-    monkeypatch.setattr(azure_secrets_manager, "_WAITS", 2)
+    monkeypatch.setattr(azure_secrets_manager, "_WAITS", (0, 0))
     manager = azure.make()
     manager.register_secret(secret("db", x="1"))
     azure.fake.delay = 100

@@ -6,14 +6,14 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from pydantic import SecretStr, model_validator
 
 from zenml.secrets_managers.remote_secrets_manager import ATTEMPTS, VersionedSecretsManager, entry_name
@@ -149,8 +149,9 @@ class AWSSecretsManager(VersionedSecretsManager):
                 raise
             return False
         finally:
-            # A version without any label is removed by the service.
-            self._client.update_secret_version_stage(**labels, VersionStage=new, RemoveFromVersionId=new)
+            # A version without any label is removed by the service; one that keeps it does no harm.
+            with suppress(BotoCoreError, ClientError):
+                self._client.update_secret_version_stage(**labels, VersionStage=new, RemoveFromVersionId=new)
         return True
 
     def _remove(self, name: str) -> None:

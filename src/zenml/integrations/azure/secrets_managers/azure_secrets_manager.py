@@ -36,8 +36,7 @@ _NAME = "zenml-name"
 _LIFE = "zenml-life"
 _IS_HEAD = "zenml-head"
 
-_FIRST_WAIT = 0.05
-_WAITS = 9
+_WAITS = (0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
 """Together 25 seconds: what deleting and recovering takes the service, and more."""
 
 
@@ -164,18 +163,18 @@ class AzureSecretsManager(RemoteSecretsManager):
         self, id: str, value: dict[str, str], name: str, life: str, more: dict[str, str] | None = None
     ) -> None:
         tags = {_PREFIX: self.prefix, _NAME: name, _LIFE: life, **(more or {})}
-        for attempt in range(_WAITS + 1):
+        for seconds in (*_WAITS, None):
             try:
                 self._client.set_secret(id, json.dumps(value), content_type="application/json", tags=tags)
             except ResourceExistsError:
-                if attempt == _WAITS:
+                if seconds is None:
                     raise
             else:
                 return
             # A deleted secret keeps its name until it is recovered, which in turn is refused until it is deleted in all respects.
             with suppress(ResourceNotFoundError, ResourceExistsError):
                 self._client.begin_recover_deleted_secret(id)
-            time.sleep(_FIRST_WAIT * 2**attempt)
+            time.sleep(seconds)
 
     def _remove(self, entries: list[SecretProperties]) -> None:
         # The heads first: without it, a secret is gone.
