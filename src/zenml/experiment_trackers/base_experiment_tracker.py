@@ -62,7 +62,7 @@ class BaseExperimentTracker(StackComponent):
             number, reason = _number(value)
             if reason := _bad_name(name) or reason:
                 mistakes.append(f"{name}: {reason}")
-            numbers[redact(name) if isinstance(name, str) else name] = number
+            numbers[redact(str(name))] = number
         _refuse("metric", mistakes)
         if numbers:
             running.stack.metadata_store.log_metrics(running.task.step_run_id, numbers, step=step)
