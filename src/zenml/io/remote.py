@@ -7,11 +7,15 @@ import functools
 import glob
 import io
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from zenml.exceptions import ArtifactStoreDeniedError, ArtifactStoreInterfaceError, MissingPackageError
 from zenml.io.remote_errors import Remote
 from zenml.io.transfer import Download, Upload
+
+_PATIENCE = 60.0
+_SLOWEST = 100_000  # bytes a second
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -213,13 +217,23 @@ class RemoteFiles:
         with self._remote.told():
             try:
                 if isinstance(content, bytes):
-                    self._fs.pipe_file(path, content)
+                    self._wait("pipe_file", len(content), path, content)
                 else:
-                    self._fs.put_file(content, path, **self._in_parts)
+                    self._wait("put_file", Path(content).stat().st_size, content, path, **self._in_parts)
             except FileNotFoundError as error:
                 if not self._flat:
                     raise
                 raise self._remote.error(error) from None
+
+    def _wait(self, verb: str, size: int, *args: Any, **kwargs: Any) -> None:
+        if not self._fs.async_impl:
+            getattr(self._fs, verb)(*args, **kwargs)
+            return
+        # The libraries' own limits do not count while a server has yet to say that it wants the content at all.
+        from fsspec.asyn import sync
+
+        patience = _PATIENCE + size / _SLOWEST
+        sync(self._fs.loop, getattr(self._fs, f"_{verb}"), *args, timeout=patience, **kwargs)
 
     async def _range(self, path: str, start: int, end: int) -> bytes:
         with self._remote.told():

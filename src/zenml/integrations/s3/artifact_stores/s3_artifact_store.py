@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from zenml.artifact_stores.remote_artifact_store import Arguments, CloudArtifactStore
@@ -19,7 +19,7 @@ class S3ArtifactStore(CloudArtifactStore):
 
     Args:
         client_kwargs: arguments of boto's client, such as region_name, verify.
-        config_kwargs: arguments of botocore's Config; by default a request has three attempts, of 10 s to connect and 60 s to answer.
+        config_kwargs: arguments of botocore's Config; by default, 10 s to connect and 30 s to answer.
         s3_additional_kwargs: arguments of each request, such as ServerSideEncryption.
     """
 
@@ -47,8 +47,8 @@ class S3ArtifactStore(CloudArtifactStore):
         address = {"endpoint_url": self.endpoint_url} if self.endpoint_url else {}
         patience = {
             "connect_timeout": 10,
-            "read_timeout": 60,
-            "retries": {"mode": "standard", "total_max_attempts": 3},
+            "read_timeout": 30,
+            "retries": {"mode": "standard", "total_max_attempts": 2},
         }
         return {
             **{name: value for name, value in credentials.items() if value},
@@ -60,6 +60,16 @@ class S3ArtifactStore(CloudArtifactStore):
             "max_concurrency": 1,
             **super().storage_options,
         }
+
+    @property
+    def file_system(self) -> Callable[..., Any]:
+        """That of s3fs, which repeats once what boto has repeated once."""
+        from s3fs import S3FileSystem
+
+        class FileSystem(S3FileSystem):  # type: ignore[misc]  # ships no types
+            retries = 2
+
+        return FileSystem
 
     @property
     def remote(self) -> Remote:
