@@ -96,13 +96,12 @@ class AttemptHost:
         self._grace = grace
         self._changed = threading.Condition()
         self._idle: list[tuple[float, WorkerPool]] = []
-        self._under_way: dict[int, tuple[StepTask, WorkerPool]] = {}
-        self._cancelled: set[int] = set()
+        self._under_way: dict[str, tuple[StepTask, WorkerPool]] = {}
+        self._cancelled: set[str] = set()
         self._is_closed = False
 
-    def execute(self, task: StepTask) -> StepOutcome:
-        """Execute an attempt to its end; whoever started the run gives the outcome to `received`."""
-        key = task.step_run_id
+    def execute(self, task: StepTask, key: str) -> StepOutcome:
+        """Execute an attempt to its end; whoever started the run gives the outcome to `received`. No two attempts have the same key."""
         with self._changed:
             if self._is_closed or key in self._cancelled:
                 self._cancelled.discard(key)
@@ -120,12 +119,12 @@ class AttemptHost:
                 self._idle.append((time.monotonic(), pool))
             self._end_if_closed()
 
-    def cancel(self, step_run_id: int) -> None:
+    def cancel(self, key: str) -> None:
         """End an attempt, also one that has not begun."""
         with self._changed:
-            self._cancelled.add(step_run_id)
-            if step_run_id in self._under_way:
-                task, pool = self._under_way[step_run_id]
+            self._cancelled.add(key)
+            if key in self._under_way:
+                task, pool = self._under_way[key]
                 pool.cancel(task)
 
     def close(self) -> None:

@@ -46,6 +46,9 @@ _LOOK = 1.0
 _PATIENCE = 10.0
 """Seconds after its grace until an attempt that was cancelled is given up: its worker does not answer."""
 
+_AHEAD = 4
+"""How many steps for each thread Dask is given, so that a thread need not wait for this process between two of them."""
+
 _STALE = "zenml.exceptions.StaleAttemptError"
 
 
@@ -224,20 +227,25 @@ class _DaskExecutor(Executor):
         self._reserved = Reservations(_capacity(*(worker["resources"] for worker in workers)))
 
     def has_room(self, task: StepTask) -> bool:
-        """Whether a thread of the cluster is free, and what the step needs."""
+        """Whether a thread of the cluster is free, and what the step needs; what may wait there is waited for by the worker."""
         if not self._attempts:
             return True
         self._look()
-        return len(self._attempts) < self._slots and self._reserved.has_room(self._specs[task.step].resources)
+        spec = self._specs[task.step]
+        may_wait = spec.timeout is None and spec.resources is None and self._orchestrator.max_workers is None
+        slots = self._slots * _AHEAD if may_wait else self._slots
+        return len(self._attempts) < slots and self._reserved.has_room(spec.resources)
 
     def submit(self, task: StepTask) -> None:
         """Give Dask a task."""
         need = self._specs[task.step].resources
+        key = f"{task.step}-{uuid4().hex}"
         future = self._client.submit(
             dask_worker.execute,
             self._run,
             task,
-            key=f"{task.step}-{uuid4().hex}",
+            key,
+            key=key,
             resources=_resources(need) if need else None,
             pure=False,
         )
@@ -269,7 +277,7 @@ class _DaskExecutor(Executor):
         if self._client.status != "running":
             self._end(attempt, _given_up(task))
             return
-        self._client.run(dask_worker.cancel, self._run, task.step_run_id, wait=False, on_error="ignore")
+        self._client.run(dask_worker.cancel, self._run, attempt.future.key, wait=False, on_error="ignore")
 
     def close(self) -> None:
         """End what runs, and let go of the cluster."""

@@ -35,15 +35,15 @@ class RunPlugin(WorkerPlugin):
         await asyncio.to_thread(self.host.close)
 
 
-def execute(run: str, task: StepTask) -> StepOutcome:
+def execute(run: str, task: StepTask, key: str) -> StepOutcome:
     """Execute an attempt: the task that Dask sees."""
-    return _host(run, get_worker()).execute(task)
+    return _host(run, get_worker()).execute(task, key)
 
 
-def cancel(run: str, step_run_id: int, dask_worker: Worker) -> None:
+def cancel(run: str, key: str, dask_worker: Worker) -> None:
     """End an attempt, if this worker has it or gets it."""
     if run in dask_worker.plugins:
-        _host(run, dask_worker).cancel(step_run_id)
+        _host(run, dask_worker).cancel(key)
 
 
 def versions() -> tuple[str, str]:
