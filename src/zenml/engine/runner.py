@@ -165,5 +165,7 @@ def is_retried(retry: RetrySpec | None, attempt: int, error: BaseException) -> b
 def _unpacked(code: Code) -> Runner:
     deployment, steps = code.load()
     stack = Stack.from_spec(deployment.stack, Path(deployment.source_root))
-    stack.metadata_store.pipeline(deployment.pipeline)  # connects now: it shall not count for a step's timeout
+    stack.metadata_store.pipeline(
+        deployment.pipeline
+    )  # connects now: it shall not count for a step's timeout
     return Runner(deployment, steps, stack)

@@ -47,7 +47,13 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _forget(patch: pytest.MonkeyPatch) -> None:
-    for name, nothing in (("_values", set()), ("_forms", ()), ("_parts", ()), ("_pattern", None), ("_has_lines", False)):
+    for name, nothing in (
+        ("_values", set()),
+        ("_forms", ()),
+        ("_parts", ()),
+        ("_pattern", None),
+        ("_has_lines", False),
+    ):
         patch.setattr(known, name, nothing)
     patch.setattr(sys, "excepthook", sys.__excepthook__)
 
