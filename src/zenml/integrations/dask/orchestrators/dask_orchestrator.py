@@ -46,7 +46,7 @@ _LOOK = 1.0
 _PATIENCE = 10.0
 """Seconds after its grace until an attempt that was cancelled is given up: its worker does not answer."""
 
-_AHEAD = 4
+_AHEAD = 16
 """How many steps for each thread Dask is given, so that a thread need not wait for this process between two of them."""
 
 _STALE = "zenml.exceptions.StaleAttemptError"
