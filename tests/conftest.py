@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import object_stores, services
+from tests import known_secrets, object_stores, services
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -97,6 +97,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(project)
     return home
+
+
+@pytest.fixture(autouse=True)
+def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values of secrets that other tests had are not redacted in this one."""
+    known_secrets.forget(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

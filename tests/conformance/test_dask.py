@@ -1,4 +1,4 @@
-"""The orchestrator of Dask passes the suite: on a cluster of two workers, and on one of its own."""
+"""The orchestrator of Dask passes the suite, on a cluster of two workers."""
 
 from collections.abc import Iterator
 
@@ -20,9 +20,3 @@ class TestDask(OrchestratorConformance):
     @pytest.fixture
     def orchestrator(self, cluster: DaskCluster) -> BaseOrchestrator:
         return DaskOrchestrator(name="dask", address=cluster.address)
-
-
-class TestOwnCluster(OrchestratorConformance):
-    @pytest.fixture
-    def orchestrator(self) -> BaseOrchestrator:
-        return DaskOrchestrator(name="dask", max_workers=2)

@@ -120,7 +120,7 @@ def _parts_of(forms: Iterable[str]) -> list[str]:
 
 def _forms_of(value: str) -> Iterator[str]:
     whole = value.strip()
-    for text in dict.fromkeys((whole, *(line.strip() for line in whole.splitlines()))):
+    for text in dict.fromkeys((whole, *(line.strip() for line in re.split("[\r\n]+", whole)))):
         shortest = _SHORTEST if text is whole else _LINE
         if text.isdecimal():
             shortest = max(shortest, _SHORTEST_NUMBER)
