@@ -16,7 +16,7 @@ PYTEST ?=
 help:
 	@echo "make quickstart   set up .venv and run examples/quickstart"
 	@echo "make check        ruff, mypy, import-linter"
-	@echo "make test         check, then all tests (with real PostgreSQL and MariaDB servers)"
+	@echo "make test         check, then all tests (with real servers: databases, object stores, a vault, Dask)"
 	@echo "make reliability  the reliability tests alone, at full length: kills, full disks, damage, many processes"
 	@echo "make fix          format, and repair what ruff can repair"
 	@echo "make bench        measure"

@@ -21,8 +21,8 @@ from zenml.stack.packages import missing_packages, normalized, removable
         ("pydantic>==1", None),
         ("-r more.txt", None),
         ("./local", None),
-        ("https://example.org/package.whl", None),
-        ("package @ https://example.org/package.whl", None),
+        ("https://example.org/package.zip", None),
+        ("package @ https://example.org/package.zip", None),
     ],
 )
 def test_requirements_that_are_not_met_are_told(line, problem):
