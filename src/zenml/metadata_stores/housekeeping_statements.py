@@ -102,19 +102,7 @@ names_of_mapped = (
     .order_by(step_runs.c.position)
 )
 attempts_of_run = (
-    select(
-        attempts.c.id,
-        attempts.c.step_run_id,
-        attempts.c.number,
-        attempts.c.status,
-        attempts.c.owner,
-        attempts.c.started,
-        attempts.c.ended,
-        attempts.c.error_type,
-        attempts.c.error_message,
-        attempts.c.error_traceback,
-    )
-    .join_from(attempts, step_runs, attempts.c.step_run_id == step_runs.c.id)
+    statements.attempt.join(step_runs, attempts.c.step_run_id == step_runs.c.id)
     .where(_of_run)
     .order_by(step_runs.c.id, attempts.c.number)
 )

@@ -391,22 +391,19 @@ steps = _step.where(_of_this_run, _itself).order_by(step_runs.c.position)
 _instances = (step_runs.c.name == _b("name")) & (step_runs.c.map_index >= 0)
 instances = _step.where(_of_this_run, _instances).order_by(step_runs.c.map_index)
 instance_ids = select(step_runs.c.id).where(_of_this_run, _instances).order_by(step_runs.c.map_index)
-attempts_of = (
-    select(
-        attempts.c.id,
-        attempts.c.step_run_id,
-        attempts.c.number,
-        attempts.c.status,
-        attempts.c.owner,
-        attempts.c.started,
-        attempts.c.ended,
-        attempts.c.error_type,
-        attempts.c.error_message,
-        attempts.c.error_traceback,
-    )
-    .where(attempts.c.step_run_id == _b("step_run_id"))
-    .order_by(attempts.c.number)
+attempt = select(
+    attempts.c.id,
+    attempts.c.step_run_id,
+    attempts.c.number,
+    attempts.c.status,
+    attempts.c.owner,
+    attempts.c.started,
+    attempts.c.ended,
+    attempts.c.error_type,
+    attempts.c.error_message,
+    attempts.c.error_traceback,
 )
+attempts_of = attempt.where(attempts.c.step_run_id == _b("step_run_id")).order_by(attempts.c.number)
 _this = step_runs.alias("this")
 _this_ones_run = runs.alias("this_ones_run")
 previous_step = (
