@@ -53,7 +53,7 @@ docs: $(VENV)/installed-dev
 # torch stays out of the lock: its CPU build has a name and hashes of its own.
 lock: $(VENV)/installed-dev
 	$(BIN)/python -m uv pip compile --upgrade --universal --python-version 3.10 --generate-hashes \
-		--no-header --no-annotate --no-emit-package torch --extra all --group dev pyproject.toml -o $(LOCK) >/dev/null
+		--no-header --no-annotate --no-emit-package torch --extra all --group dev --group engines pyproject.toml -o $(LOCK) >/dev/null
 
 services:
 	scripts/services
@@ -73,4 +73,8 @@ $(VENV)/installed-quickstart: pyproject.toml $(LOCK) | $(VENV)/created
 
 $(VENV)/installed-dev: pyproject.toml $(LOCK) | $(VENV)/created
 	scripts/install $(VENV) $(LOCK) -e ".[all]" --group dev
+	@touch $@
+
+$(VENV)/installed-engines: $(VENV)/installed-dev
+	scripts/install $(VENV) $(LOCK) -e ".[all]" --group dev --group engines
 	@touch $@
