@@ -38,9 +38,12 @@ class ServiceFailedError(Exception):
 
 
 def free_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """One that nobody listens on, below those that the system gives to connections: none of these takes it meanwhile."""
+    while True:
+        port = secrets.choice(range(15_000, 30_000))
+        with closing(socket.socket()) as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def accepts_connections(port: int) -> bool:

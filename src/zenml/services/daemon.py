@@ -33,6 +33,9 @@ _PROCESS_FILE = "process.json"
 _LOG_FILE = "service.log"
 _LOCK = "lock"
 _LAUNCH = 60.0
+_KILLED = 5.0
+"""Seconds within which the system has removed processes that were killed."""
+
 _FOLLOW = 0.1
 # The time of a process's start is computed from that of the boot, which moves a little with the clock.
 _TOLERANCE = 2.0
@@ -182,6 +185,10 @@ class LocalDaemonService(BaseService):
         for member in members:
             if _lives(member):
                 member.kill()
+        # Killed is not yet gone: until then, a port that it listened on is taken.
+        deadline = time.monotonic() + _KILLED
+        while any(map(_lives, members)) and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def get_logs(self, follow: bool = False, tail: int | None = None) -> Iterator[str]:
         """The lines of the log."""
@@ -259,7 +266,10 @@ def _lives(process: psutil.Process) -> bool:
     import psutil
 
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        # The first thread may be gone before the others.
+        return process.is_running() and (
+            process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
+        )
     except psutil.NoSuchProcess:
         return False
 
