@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import docker_engine as docker_engines
 from tests import known_secrets, object_stores, services
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
@@ -189,6 +190,38 @@ def azurite_connection(pytestconfig: pytest.Config) -> str:
 def gcs_url(pytestconfig: pytest.Config) -> str:
     """A server that speaks the protocol of Google Cloud Storage."""
     return _server(pytestconfig, "fake-gcs-server", object_stores.__file__)
+
+
+# Containers
+
+
+@pytest.fixture(scope="session")
+def docker_engine(pytestconfig: pytest.Config) -> docker_engines.DockerEngine:
+    """A Docker engine with a base image; see tests/docker_engine.py."""
+    return docker_engines.DockerEngine(_server(pytestconfig, "docker", docker_engines.__file__))
+
+
+@pytest.fixture
+def docker_host(
+    docker_engine: docker_engines.DockerEngine, monkeypatch: pytest.MonkeyPatch
+) -> docker_engines.DockerEngine:
+    """The engine, as the one that clients find."""
+    monkeypatch.setenv("DOCKER_HOST", docker_engine.url)
+    return docker_engine
+
+
+@pytest.fixture(scope="session")
+def image_registry(pytestconfig: pytest.Config) -> str:
+    """HOST:PORT of a registry of images that takes everything."""
+    url = _server(pytestconfig, "docker-registry", docker_engines.__file__)
+    return docker_engines.ImageRegistry.at(url).address
+
+
+@pytest.fixture(scope="session")
+def guarded_image_registry(pytestconfig: pytest.Config) -> docker_engines.ImageRegistry:
+    """A registry of images that asks for a user and a password."""
+    url = _server(pytestconfig, "guarded-docker-registry", docker_engines.__file__)
+    return docker_engines.ImageRegistry.at(url)
 
 
 # Mail
