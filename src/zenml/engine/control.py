@@ -15,7 +15,7 @@ from zenml.engine.decisions import Decisions, Miss
 from zenml.engine.errors import error_record
 from zenml.engine.frontier import Frontier
 from zenml.engine.observer import ended
-from zenml.engine.operators import StepOperatorExecutor
+from zenml.engine.operators import operator_executor
 from zenml.engine.runner import Runner, is_retried
 from zenml.engine.spread import Spread, spread
 from zenml.enums import ExecutionStatus
@@ -142,13 +142,19 @@ class Control:
     def control(self) -> None:
         """Bring every step to its end."""
         self._decisions.prefetch()
-        with keeping(self._store, self._run_id), ExitStack() as executors:
-            self._own = executors.enter_context(
-                self._stack.orchestrator.executor(self._deployment, self._stack, self._runner)
-            )
+        with keeping(self._store, self._run_id):
+            executor = self._stack.orchestrator.executor(self._deployment, self._stack, self._runner)
+            self._execute(executor)
+
+    def _execute(self, executor: Executor) -> None:
+        with ExitStack() as executors:
+            self._own = executors.enter_context(executor)
             self._operator: Executor | None = None
-            if self._stack.step_operator is not None:
-                self._operator = executors.enter_context(StepOperatorExecutor(self._deployment, self._stack))
+            operator = self._stack.step_operator
+            if operator is not None and any(step.step_operator for step in self._deployment.steps):
+                self._operator = executors.enter_context(
+                    operator_executor(operator, self._deployment, self._stack)
+                )
             try:
                 while self._ready or self._startable or self._under_way or self._delayed or self._in_flight:
                     self._prepare()
@@ -249,7 +255,7 @@ class Control:
             del self._under_way[node.step_run_id]
             self._record_cancelled(node)
             raise
-        if node.spec.timeout is not None:
+        if node.spec.timeout is not None and not executor.keeps_timeouts:
             node.deadline = time.monotonic() + node.spec.timeout
 
     def _collect(self) -> None:
@@ -283,7 +289,7 @@ class Control:
                 raise self._cancelled()
         if now >= self._next_renewal:
             self._next_renewal = now + LEASE / 3
-            self._store.renew_lease(self._run_id, time.time() + LEASE)
+            self._renew()
         for node, executor in list(self._under_way.values()):
             if node.deadline is not None and now >= node.deadline and not node.timed_out:
                 assert node.task is not None  # noqa: S101 - it was submitted
@@ -299,6 +305,9 @@ class Control:
                 continue
             del self._in_flight[node]
             heapq.heappush(self._ready, node)
+
+    def _renew(self) -> None:
+        self._store.renew_lease(self._run_id, time.time() + LEASE)
 
     def _stop(self) -> None:
         """End what is under way, whatever its code does, and record that it was cancelled."""

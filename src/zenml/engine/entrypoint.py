@@ -1,6 +1,7 @@
-"""`python -m zenml.engine.entrypoint --task FILE`: execute one attempt of a step in this process.
+"""`python -m zenml.engine.entrypoint --task PATH --stack WORD...`: execute one attempt of a step in this process.
 
-Exit code 0 when the step completed, 1 when it failed (how is recorded in the metadata store), 2 for wrong arguments.
+PATH lies in the artifact store that the words describe (`zenml.jobs.tasks`). Exit code 0 when the step completed, 1 when it failed (how is
+recorded in the metadata store), 2 for wrong arguments. The process ends when the step takes too long, or when its run has ended.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ import argparse
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from zenml.engine.capture import own_process
 from zenml.engine.errors import error_record
 from zenml.engine.runner import Runner, is_retried
-from zenml.engine.tasks import read_document, task_of
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import StepTimeoutError
+from zenml.exceptions import RunCancelledError, StepTimeoutError, StoreError, ZenMLBaseException
+from zenml.jobs.tasks import IN_FLIGHT, job_root, job_stack, read_document, task_of, unpacked_store
 from zenml.model.deployment import Deployment
+from zenml.model.json import canonical
 from zenml.stack import Stack
 from zenml.stack.flavors import import_class
 from zenml.steps import BaseStep
@@ -29,57 +31,88 @@ if TYPE_CHECKING:
     from zenml.model.deployment import StepSpec
     from zenml.model.runs import StepTask
 
+_LOOK = 2.0
+"""Seconds between two looks whether the run goes on."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Execute the attempt that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m zenml.engine.entrypoint", description=__doc__)
+    parser.add_argument("--task", required=True, metavar="PATH", help="the file that describes the attempt")
     parser.add_argument(
-        "--task", required=True, metavar="FILE", help="path or URL of the file that describes the attempt"
+        "--stack",
+        required=True,
+        nargs="+",
+        metavar="WORD",
+        help="what opens the artifact store that it is in",
     )
     # What is imported below may run a pipeline without `if __name__ == "__main__"`: it must not, again and again.
     os.environ["ZENML_PREVENT_PIPELINE_EXECUTION"] = "true"
-    document = read_document(parser.parse_args(arguments).task)
+    given = parser.parse_args(arguments)
+    document = read_document(given.task, unpacked_store(given.stack))
     deployment = Deployment.from_document(document["deployment"])
-    root = Path(deployment.source_root)
-    stack = Stack.from_spec(deployment.stack, root)
+    stack = Stack.from_spec(job_stack(deployment.stack), job_root(deployment.source_root))
     task = task_of(document, stack.metadata_store)
-    spec = deployment.step(task.step)
+    step = load_step(deployment, task.step)
+    with _watched(deployment.step(task.step), task, stack):
+        outcome = Runner(deployment, {task.step: step}, stack)(task)
+    if outcome.error is not None:
+        sys.stderr.write(outcome.error.traceback)
+    if outcome.in_flight is not None:
+        with stack.artifact_store.open(given.task + IN_FLIGHT, "w") as file:
+            file.write(canonical({"step_run_id": outcome.in_flight}))
+        return 0
+    return 0 if outcome.status is ExecutionStatus.COMPLETED else 1
+
+
+def load_step(deployment: Deployment, name: str) -> BaseStep:
+    """The code of a step of the deployment, with the materializers that were chosen for its outputs."""
+    spec, root = deployment.step(name), job_root(deployment.source_root)
     step = BaseStep.load(spec.source, root)
     if chosen := {o.name: o.materializers for o in spec.outputs if o.materializers}:
         step.with_return_materializers(
             {name: [import_class(source, root) for source in sources] for name, sources in chosen.items()}
         )
-    with _limited(spec, task, stack):
-        outcome = Runner(deployment, {task.step: step}, stack)(task)
-    if outcome.error is not None:
-        sys.stderr.write(outcome.error.traceback)
-    return 0 if outcome.status is ExecutionStatus.COMPLETED else 1
+    return step
 
 
 @contextmanager
-def _limited(spec: StepSpec, task: StepTask, stack: Stack) -> Iterator[None]:
-    """End this process when the step has taken longer than it may: whoever started it does not watch the time."""
-    if spec.timeout is None:
-        yield
-        return
+def _watched(spec: StepSpec, task: StepTask, stack: Stack) -> Iterator[None]:
+    """End this process when the step has taken longer than it may, or when the run is over: whoever started it may not be able to."""
+    over = threading.Event()
+    deadline = None if spec.timeout is None else time.monotonic() + spec.timeout
+    store = stack.metadata_store
 
-    def end() -> None:
-        error = StepTimeoutError(
-            f"The step '{task.label}' took longer than its timeout of {spec.timeout:g} seconds, and was ended."
-        )
-        attempt = stack.metadata_store.step(task.step_run_id).attempts
-        stack.metadata_store.fail_step(
-            task.step_run_id, error_record(error), final=not is_retried(spec.retry, attempt, error)
-        )
-        os._exit(1)
+    def watch() -> None:
+        look = time.monotonic() + _LOOK
+        while True:
+            now = time.monotonic()
+            if over.wait(max(0.0, min(look, deadline or look) - now)):
+                return
+            if deadline is not None and time.monotonic() >= deadline:
+                error = StepTimeoutError(
+                    f"The step '{task.label}' took longer than its timeout of {spec.timeout:g} seconds, and was ended."
+                )
+                final = not is_retried(spec.retry, store.step(task.step_run_id).attempts, error)
+                store.fail_step(task.step_run_id, error_record(error), final=final)
+                os._exit(1)
+            if time.monotonic() >= look:
+                look = time.monotonic() + _LOOK
+                with suppress(ZenMLBaseException):  # whether it can be reached is asked again
+                    run = store.run(task.run_id)
+                    if run.status.is_finished or run.cancel_requested is not None:
+                        cancelled = error_record(RunCancelledError(f"The run '{run.name}' is over."))
+                        with suppress(StoreError):
+                            store.fail_step(task.step_run_id, cancelled, status=ExecutionStatus.CANCELLED)
+                        os._exit(1)
 
-    timer = threading.Timer(spec.timeout, end)
-    timer.daemon = True
-    timer.start()
+    watcher = threading.Thread(target=watch, name="zenml-watch", daemon=True)
+    watcher.start()
     try:
         yield
     finally:
-        timer.cancel()
+        over.set()
+        watcher.join()
 
 
 if __name__ == "__main__":

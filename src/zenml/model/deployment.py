@@ -141,7 +141,8 @@ class Deployment:
     `source_root` is the folder that the sources are relative to; `source` names the pipeline, empty where it cannot be imported again,
     and `arguments` what it was made with. `requirements` are those of the pipeline: pip requirement lines. `verify` says how a cached
     result is looked at: "present" (files and sizes) or "full" (digests). `environment` holds versions: of Python, the platform and
-    the packages that the project imports.
+    the packages that the project imports. `images` are those that containers of steps are made of, by the type of the component that
+    executes the steps ("orchestrator", "step_operator").
     """
 
     pipeline: str
@@ -163,6 +164,7 @@ class Deployment:
     verify: str = "present"
     on_failure: str | None = None
     on_success: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
 
     def step(self, name: str) -> StepSpec:
         """The step of that name. Raises KeyError."""
@@ -192,6 +194,7 @@ class Deployment:
             "verify": self.verify,
             "on_failure": self.on_failure,
             "on_success": self.on_success,
+            "images": dict(self.images),
             "steps": [_step_document(step) for step in self.steps],
             "stack": {
                 "name": self.stack.name,
@@ -231,6 +234,7 @@ class Deployment:
             verify=document.get("verify", "present"),
             on_failure=document.get("on_failure"),
             on_success=document.get("on_success"),
+            images=document.get("images", {}),
             steps=tuple(_step_from(value) for value in document["steps"]),
             stack=StackSpec(
                 name=stack["name"],

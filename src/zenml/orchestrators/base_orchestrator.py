@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from zenml.enums import Reach, StackComponentType
+from zenml.exceptions import StackComponentInterfaceError
 from zenml.stack import StackComponent
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from zenml.model.deployment import Deployment
     from zenml.model.runs import StepOutcome, StepTask
+    from zenml.orchestrators.exporter import Exporter
     from zenml.stack import Stack
 
 
@@ -26,6 +28,9 @@ class Executor(ABC):
     method from one thread. An attempt that was submitted is reported by `wait` exactly once, whatever happens to it. A context
     manager: leaving it ends what still runs.
     """
+
+    keeps_timeouts: bool = False
+    """Whether it ends attempts that take too long itself. Else the driver does, which counts from `submit` on."""
 
     @abstractmethod
     def has_room(self, task: StepTask) -> bool:
@@ -65,7 +70,7 @@ Records start and end, reads inputs, publishes outputs; never raises for a faili
 
 
 class BaseOrchestrator(StackComponent):
-    """Decides where steps are executed, by giving the engine an `Executor` for each run.
+    """Decides where steps are executed, by giving the engine an `Executor` for each run, or an `Exporter`.
 
     The smallest one runs each step in this process:
 
@@ -76,6 +81,17 @@ class BaseOrchestrator(StackComponent):
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.ORCHESTRATOR
+
+    uses_image: ClassVar[bool] = False
+    """Whether steps are executed in containers, of an image that is made before the run."""
+
+    carries_secrets: ClassVar[bool] = False
+    """Whether steps are given the secrets that they need, by a channel of the engine: the secrets manager need not reach them."""
+
+    @property
+    def image_base(self) -> str | None:
+        """The image that those for this orchestrator begin with; None for the default."""
+        return None
 
     @property
     def spread(self) -> Reach:
@@ -94,13 +110,19 @@ class BaseOrchestrator(StackComponent):
             StackValidationError: one cannot: it needs more resources than there are, for instance.
         """
 
-    @abstractmethod
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
-        """An executor for the run of `deployment`.
+        """An executor for the run of `deployment`. One of this and `exporter` is to be overridden.
 
         `run_step` executes an attempt in this process; executors elsewhere start `python -m zenml.engine.entrypoint`
         there, which needs the deployment alone.
         """
+        raise StackComponentInterfaceError(
+            f"The orchestrator class {type(self).__qualname__!r} must implement `executor`, or `exporter`."
+        )
+
+    def exporter(self, deployment: Deployment) -> Exporter | None:
+        """An exporter for the run of `deployment`, for an engine that takes whole graphs and decides by itself what comes next."""
+        return None
 
 
 class InProcessExecutor(Executor):

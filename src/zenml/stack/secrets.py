@@ -25,7 +25,7 @@ def missing_secrets(deployment: Deployment, stack: Stack, *, of_components: bool
     sees_this = stack.orchestrator.spread is not Reach.NETWORK
     known: dict[str, frozenset[str] | None] = {}
     missing: dict[str, None] = {}
-    for name, key, purpose in _needed(deployment, of_components=of_components):
+    for name, key, purpose in needed_secrets(deployment, of_components=of_components):
         if name == ENVIRONMENT:
             if sees_this and key not in os.environ:
                 missing[f"the environment variable '{key}', for {purpose}"] = None
@@ -44,13 +44,16 @@ def missing_secrets(deployment: Deployment, stack: Stack, *, of_components: bool
     return list(missing)
 
 
-def _needed(deployment: Deployment, *, of_components: bool) -> Iterator[tuple[str, str, str]]:
-    """Name, key (empty for any) and purpose."""
+def needed_secrets(deployment: Deployment, *, of_components: bool = True) -> Iterator[tuple[str, str, str]]:
+    """What the deployment refers to: name (of a secret, or "env"), key (empty for any) and purpose."""
     for name in deployment.secrets:
         yield name, "", f"the pipeline '{deployment.pipeline}'"
     for component in deployment.stack.components.values() if of_components else ():
+        purpose = f"the {component.type.display} '{component.name}'"
         for name, key in references(dict(component.configuration)):
-            yield name, key, f"the {component.type.display} '{component.name}'"
+            yield name, key, purpose
+        if name := component.configuration.get("authentication_secret"):
+            yield name, "", purpose
     for step in deployment.steps:
         for parameter in step.secrets:
             values = [step.parameters.get(parameter), *step.each.get(parameter, ())]

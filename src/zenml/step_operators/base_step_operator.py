@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from zenml.enums import Reach, StackComponentType
 from zenml.stack import StackComponent, StackValidator
+from zenml.step_operators.launched_jobs import LaunchedJobs
 
 if TYPE_CHECKING:
+    from zenml.jobs import JobEngine
     from zenml.stack import Stack
 
 
@@ -24,6 +26,17 @@ class BaseStepOperator(StackComponent):
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.STEP_OPERATOR
+
+    uses_image: ClassVar[bool] = False
+    """Whether steps are executed in containers, of an image that is made before the run."""
+
+    carries_secrets: ClassVar[bool] = False
+    """Whether steps are given the secrets that they need, by a channel of the engine: the secrets manager need not reach them."""
+
+    @property
+    def image_base(self) -> str | None:
+        """The image that those for this step operator begin with; None for the default."""
+        return None
 
     @property
     def spread(self) -> Reach:
@@ -42,17 +55,23 @@ class BaseStepOperator(StackComponent):
         """Run the command, with the pip `requirements` installed, and wait until it has ended.
 
         Its first word is the Python of the calling process: use the one of the environment instead. The command finds all else by itself:
-        it records how the step ended.
+        it records how the step ended, and ends by itself when the run does. It is called in a thread of its own for each step.
 
         Raises:
             RunError: the command could not be run, or its exit code was not 0.
         """
 
+    def jobs(self) -> JobEngine:
+        """What runs the steps of one run: it calls `launch`, in a thread for each."""
+        return LaunchedJobs(self.launch)
+
     def _all_reach(self, stack: Stack) -> tuple[bool, str]:
         short = [
             f"the {type_.display} '{component.name}'"
             for type_, component in stack.components.items()
-            if component is not self and component.reach < self.spread
+            if component is not self
+            and component.reach < self.spread
+            and not (type_ is StackComponentType.SECRETS_MANAGER and self.carries_secrets)
         ]
         return not short, (
             f"steps that the step operator '{self.name}' executes cannot reach {' and '.join(short)}: "

@@ -252,7 +252,7 @@ def look_around(context: StepContext) -> dict[str, Any]:
     }
 
 
-@pipeline
+@pipeline(secrets=["service"])
 def looking() -> None:
     """A step that tells where it runs."""
     look_around()
@@ -342,7 +342,7 @@ def look_at(told: dict[str, Any]) -> int:
     return int(told["value"])
 
 
-@pipeline
+@pipeline(secrets=["service"])
 def over_there(value: int) -> None:
     """From here to there and back."""
     look_at(elsewhere(number(value=value)))

@@ -1,0 +1,70 @@
+"""Secrets on their way to a job, by its engine's own channel."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zenml.enums import Reach
+from zenml.exceptions import SecretError
+from zenml.jobs.job import SECRETS_FILE
+from zenml.secret.known import remember
+from zenml.secret.references import ENVIRONMENT
+from zenml.stack.secrets import needed_secrets
+
+if TYPE_CHECKING:
+    from zenml.model.deployment import Deployment
+    from zenml.stack import Stack
+
+
+def carried_secrets(deployment: Deployment, stack: Stack) -> str | None:
+    """What a job needs of secrets and cannot look up itself, as JSON text; None if that is nothing.
+
+    Those of a secrets manager that is bound to this machine, and the environment variables that components and parameters refer to.
+
+    Raises:
+        DoesNotExistException, SecretError: one is not there.
+    """
+    manager = stack.secrets_manager
+    carries = manager is not None and manager.reach < Reach.NETWORK
+    secrets: dict[str, Any] = {}
+    environment: dict[str, str] = {}
+    for name, key, purpose in needed_secrets(deployment):
+        if name == ENVIRONMENT:
+            if key not in os.environ:
+                raise SecretError(
+                    f"The environment variable '{key}', for {purpose}, is not set: set it here, it is handed on."
+                )
+            environment[key] = os.environ[key]
+        elif manager is not None and carries and name not in secrets:
+            secret = manager.get_secret(name)
+            secrets[name] = {"type": secret.TYPE, "content": dict(secret.content)}
+    if not secrets and not environment:
+        return None
+    return json.dumps({"secrets": secrets if carries else None, "environment": environment})
+
+
+def received_secrets() -> dict[str, Any] | None:
+    """The secrets that this job was given: by name, its "type" and "content". None if it can look them up itself.
+
+    Variables that were handed on are in the environment from now on.
+
+    Raises:
+        SecretError: the file cannot be read.
+    """
+    path = os.environ.get(SECRETS_FILE)
+    if path is None:
+        return None
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        # The error's own text may show a part of the file.
+        raise SecretError(
+            f"The secrets of this job, in {path!r}, cannot be read: {type(error).__name__}."
+        ) from None
+    os.environ.update(document["environment"])
+    remember(document["environment"].values())
+    secrets: dict[str, Any] | None = document["secrets"]
+    return secrets
