@@ -138,6 +138,8 @@ class Control:
         self._next_look = now + _LOOK
         self._next_renewal = now + LEASE / 3
         self.first_failure: StepOutcome | None = None
+        self.is_handed_over = False
+        """Whether the run goes on without this process."""
 
     def control(self) -> None:
         """Bring every step to its end."""

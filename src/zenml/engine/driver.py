@@ -7,22 +7,26 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zenml.engine.cleanup import Cleanup
 from zenml.engine.control import Control, Past
 from zenml.engine.errors import error_record
+from zenml.engine.exported import ExportedControl
 from zenml.engine.observer import present_observer
 from zenml.engine.signals import terminable
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunCancelledError, RunError, StoreError
 from zenml.liveness import LEASE, this_process
 from zenml.model.json import canonical
-from zenml.model.runs import Ending, RunDraft, StepDraft
+from zenml.model.runs import Ending, Owner, RunDraft, StepDraft
 from zenml.steps.hooks import call_hook
 
 if TYPE_CHECKING:
     from zenml.model.deployment import Deployment
+    from zenml.model.runs import Origin
+    from zenml.orchestrators import Exporter
     from zenml.stack import Stack
     from zenml.steps import BaseStep
     from zenml.steps.hooks import Hook
@@ -66,11 +70,19 @@ def execute(
     """
     observer = present_observer()
     started = time.perf_counter()
-    registration = stack.metadata_store.register_run(_draft(deployment, past))
+    exporter = stack.orchestrator.exporter(deployment)
+    owner = _owner(exporter)
+    registration = stack.metadata_store.register_run(draft(deployment, owner, past.origin if past else None))
     observer.run_started(deployment)
-    run = Control(deployment, steps, stack, registration=registration, observer=observer, past=past)
+    run = (
+        Control(deployment, steps, stack, registration=registration, observer=observer, past=past)
+        if exporter is None
+        else ExportedControl(
+            exporter, deployment, steps, stack, registration=registration, observer=observer, past=past
+        )
+    )
     try:
-        with terminable(), Cleanup(stack.cleanup_pipeline_run, lambda: run.first_failure is not None):
+        with terminable(), Cleanup(partial(_clean_up, run, stack), lambda: run.first_failure is not None):
             stack.prepare_pipeline_run()
             run.control()
     except BaseException as caught:
@@ -97,6 +109,8 @@ def execute(
         if error is not caught:
             raise error from None
         raise
+    if run.is_handed_over:
+        return RunResult(registration.run_id, ExecutionStatus.RUNNING)
     first = run.first_failure
     status = ExecutionStatus.FAILED if first else ExecutionStatus.COMPLETED
     stack.metadata_store.finish_run(registration.run_id, status, first.error if first else None)
@@ -109,8 +123,8 @@ def execute(
     return RunResult(registration.run_id, status, first.exception, first.task.label)
 
 
-def _draft(deployment: Deployment, past: Past | None) -> RunDraft:
-    is_main = threading.current_thread() is threading.main_thread()
+def draft(deployment: Deployment, owner: Owner, origin: Origin | None = None) -> RunDraft:
+    """The run of a deployment, to be registered now."""
     return RunDraft(
         pipeline=deployment.pipeline,
         name=deployment.run_name,
@@ -119,9 +133,21 @@ def _draft(deployment: Deployment, past: Past | None) -> RunDraft:
         deployment=canonical(deployment.to_document()),
         runtime_configuration=deployment.runtime_configuration,
         steps=[StepDraft(s.name, s.entrypoint_name, s.parameters, s.docstring) for s in deployment.steps],
-        owner=replace(this_process(), is_interruptible=is_main),
+        owner=owner,
         lease_until=time.time() + LEASE,
         zenml_version=deployment.zenml_version,
         git_sha=deployment.git_sha,
-        origin=past.origin if past else None,
+        origin=origin,
     )
+
+
+def _owner(exporter: Exporter | None) -> Owner:
+    if exporter is not None and not exporter.is_synchronous:
+        return Owner("engine")
+    is_main = threading.current_thread() is threading.main_thread()
+    return replace(this_process(), is_interruptible=is_main)
+
+
+def _clean_up(run: Control, stack: Stack) -> None:
+    if not run.is_handed_over:
+        stack.cleanup_pipeline_run()
