@@ -1,4 +1,4 @@
-"""Commands that an engine runs to their end, such as a container or a batch job: orchestrators and step operators of such engines share this."""
+"""Commands that an engine runs to their end, containers or batch jobs: what orchestrators and step operators of such engines share."""
 
 from zenml.jobs.job import EngineUnreachableError, Job, JobEngine, JobState, JobStatus
 

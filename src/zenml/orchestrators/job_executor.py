@@ -158,15 +158,19 @@ class JobExecutor(Executor):
             if self._silent_since is None:
                 self._silent_since = now
                 logger.warning("%s It is asked again for %g seconds.", error, _PATIENCE)
-            if now - self._silent_since < (_OVERTIME if self._all_cancelled() else _PATIENCE):
-                return
-            states = {id_: JobStatus(JobState.LOST, str(error)) for id_ in self._jobs}
+            is_over = now - self._silent_since >= (_OVERTIME if self._all_cancelled() else _PATIENCE)
+            gone = JobStatus(JobState.LOST if is_over else JobState.RUNNING, str(error))
+            # What a step has recorded is true whatever becomes of its engine.
+            ended = JobStatus(JobState.FAILED)
+            states = {id_: ended if self._is_recorded(job) else gone for id_, job in self._jobs.items()}
         for id_, job in list(self._jobs.items()):
             status = states.get(id_) or JobStatus(JobState.LOST, "the engine does not know it any more")
             if status.state.is_finished:
                 del self._jobs[id_]
                 self._ended.append(self._outcome(id_, job, status))
                 with suppress(EngineUnreachableError):
+                    if status.state is JobState.LOST:
+                        self._engine.cancel(id_)
                     self._engine.remove(id_)
             elif status.state is JobState.RUNNING and job.timeout is not None:
                 job.runs_since = job.runs_since or now
@@ -176,6 +180,9 @@ class JobExecutor(Executor):
 
     def _all_cancelled(self) -> bool:
         return all(job.is_cancelled for job in self._jobs.values())
+
+    def _is_recorded(self, job: _Submitted) -> bool:
+        return self._stack.metadata_store.step(job.task.step_run_id).status.is_finished
 
     def _outcome(self, id_: str, job: _Submitted, status: JobStatus) -> StepOutcome:
         task, store = job.task, self._stack.metadata_store
