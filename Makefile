@@ -10,13 +10,14 @@ WORKERS := $(shell test $(CORES) -gt 8 && echo 8 || echo $(CORES))
 # e.g. make test PYTEST="-k cache -x"
 PYTEST ?=
 
-.PHONY: help quickstart test check reliability fix bench docs lock services clean
+.PHONY: help quickstart test test-engines check reliability fix bench docs lock services engines clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make quickstart   set up .venv and run examples/quickstart"
 	@echo "make check        ruff, mypy, import-linter"
 	@echo "make test         check, then all tests (with real servers: databases, object stores, a vault, Dask)"
+	@echo "make test-engines the tests on real engines: Ray, Docker, Slurm, Airflow, Kubeflow, Batch, Spark"
 	@echo "make reliability  the reliability tests alone, at full length: kills, full disks, damage, many processes"
 	@echo "make fix          format, and repair what ruff can repair"
 	@echo "make bench        measure"
@@ -29,7 +30,11 @@ quickstart: $(VENV)/installed-quickstart
 	$(BIN)/python examples/quickstart/run.py
 
 test: check services
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/engines $(PYTEST)
+
+# By file: the tests of one use the same servers.
+test-engines: $(VENV)/installed-engines engines
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/engines $(PYTEST)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check
@@ -57,6 +62,9 @@ lock: $(VENV)/installed-dev
 
 services:
 	scripts/services
+
+engines: services
+	scripts/services engines
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
