@@ -22,6 +22,7 @@ ZenMLBaseException
 ├── SecretError (ValueError)                    a secret that cannot be kept or resolved
 ├── ArtifactStoreError (OSError)                an artifact store that cannot be reached or used
 │   └── ArtifactStoreDeniedError (PermissionError)
+├── ImageError (RuntimeError)                   an image of containers that cannot be built or pushed
 ├── StackValidationError                        components that do not fit together
 ├── ProvisioningError                           resources that cannot be started or stopped
 ├── IntegrationError                            an integration that cannot be used
@@ -165,6 +166,10 @@ class ArtifactStoreError(ZenMLBaseException, OSError):
 
 class ArtifactStoreDeniedError(ArtifactStoreError, PermissionError):
     """An artifact store that refuses what was asked of it."""
+
+
+class ImageError(ZenMLBaseException, RuntimeError):
+    """An image of containers that cannot be built or pushed; the message shows the last lines."""
 
 
 class StackValidationError(ZenMLBaseException):

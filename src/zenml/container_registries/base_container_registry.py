@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AfterValidator, SecretStr, model_validator
 
 from zenml.enums import Reach, StackComponentType
+from zenml.exceptions import ConfigurationError
 from zenml.stack import Public, StackComponent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from zenml.image_builders import ImageBuilder, RegistryAccess
     from zenml.stack import Check
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -121,6 +123,43 @@ class BaseContainerRegistry(StackComponent):
         if self.username is None or self.password is None:
             return None
         return self.username, self.password.get_secret_value()
+
+    @property
+    def access(self) -> RegistryAccess:
+        """What a builder of images needs to push here. Raises SecretError as `credentials` does."""
+        from zenml.image_builders import RegistryAccess
+
+        return RegistryAccess(self.uri.partition("/")[0], self.is_local, self.credentials)
+
+    def has_image(self, image_name: str) -> bool:
+        """Whether an image of that name and tag was pushed here.
+
+        Raises:
+            ConfigurationError: the name does not begin with the uri.
+            StoreError: the registry does not answer, or refuses us.
+        """
+        from zenml.container_registries.api import has_image
+
+        self._check_image(image_name)
+        return has_image(self, image_name)
+
+    def push_image(self, image_name: str, builder: ImageBuilder | None = None) -> None:
+        """Push an image that `builder` has, by default the one that works on this machine.
+
+        Raises:
+            ConfigurationError: the name does not begin with the uri.
+            ImageError: it cannot be pushed; the message says why.
+        """
+        from zenml.image_builders.choice import find_builder
+
+        self._check_image(image_name)
+        (builder or find_builder(access=self.access)).push(image_name)
+
+    def _check_image(self, image_name: str) -> None:
+        if not image_name.startswith(f"{self.uri}/"):
+            raise ConfigurationError(
+                f"The image {image_name!r} is none of the container registry '{self.name}': its name must begin with '{self.uri}/'."
+            )
 
     def check(self) -> Iterator[Check]:
         """Ask the registry for its interface, and log in."""

@@ -125,6 +125,22 @@ class StepSpec:
 
 
 @dataclass(frozen=True)
+class DockerSpec:
+    """How images are made, beside the pipeline's requirements. Paths are relative to the source root.
+
+    What is None is chosen when an image is made. `environment` holds nothing secret: everybody who has the image can read it.
+    """
+
+    base_image: str | None = None
+    dockerfile: str | None = None
+    dockerignore_file: str | None = None
+    apt_packages: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    builder: str | None = None
+    build_network: str | None = None
+
+
+@dataclass(frozen=True)
 class StackSpec:
     """The stack that a pipeline was compiled for: its components' records, and the custom flavors that they need."""
 
@@ -141,8 +157,8 @@ class Deployment:
     `source_root` is the folder that the sources are relative to; `source` names the pipeline, empty where it cannot be imported again,
     and `arguments` what it was made with. `requirements` are those of the pipeline: pip requirement lines. `verify` says how a cached
     result is looked at: "present" (files and sizes) or "full" (digests). `environment` holds versions: of Python, the platform and
-    the packages that the project imports. `images` are those that containers of steps are made of, by the type of the component that
-    executes the steps ("orchestrator", "step_operator").
+    the packages that the project imports. `docker` says how images are made, and `images` are those that containers of steps are made of,
+    by the type of the component that executes the steps ("orchestrator", "step_operator").
     """
 
     pipeline: str
@@ -164,6 +180,7 @@ class Deployment:
     verify: str = "present"
     on_failure: str | None = None
     on_success: str | None = None
+    docker: DockerSpec = DockerSpec()
     images: Mapping[str, str] = field(default_factory=dict)
 
     def step(self, name: str) -> StepSpec:
@@ -194,6 +211,7 @@ class Deployment:
             "verify": self.verify,
             "on_failure": self.on_failure,
             "on_success": self.on_success,
+            "docker": _without_defaults(self.docker),
             "images": dict(self.images),
             "steps": [_step_document(step) for step in self.steps],
             "stack": {
@@ -234,6 +252,7 @@ class Deployment:
             verify=document.get("verify", "present"),
             on_failure=document.get("on_failure"),
             on_success=document.get("on_success"),
+            docker=_docker_from(document.get("docker", {})),
             images=document.get("images", {}),
             steps=tuple(_step_from(value) for value in document["steps"]),
             stack=StackSpec(
@@ -290,6 +309,10 @@ def _without_defaults(part: Any) -> dict[str, Any]:
         for f, value in values
         if value != f.default
     }
+
+
+def _docker_from(document: Document) -> DockerSpec:
+    return DockerSpec(**{**document, "apt_packages": tuple(document.get("apt_packages", ()))})
 
 
 def _step_from(document: Document) -> StepSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
@@ -16,6 +17,7 @@ from zenml.exceptions import (
     UnreadableFileError,
     nearest,
 )
+from zenml.images import DockerSettings
 from zenml.model.names import check_name
 from zenml.pipelines.configuration import PipelineSettings, StepSettings, read_settings
 from zenml.pipelines.running import is_prevented, start
@@ -27,6 +29,7 @@ from zenml.steps.parameters import from_text
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from zenml.model.deployment import DockerSpec
     from zenml.model.plan import Plan
     from zenml.pipelines.schedule import Schedule
     from zenml.post_execution import PipelineRunView
@@ -51,6 +54,7 @@ class BasePipeline:
     REQUIRED_INTEGRATIONS: ClassVar[tuple[str, ...]] = ()
     REQUIREMENTS: ClassVar[tuple[str, ...]] = ()
     DOCKERIGNORE_FILE: ClassVar[str | None] = None
+    DOCKER_SETTINGS: ClassVar[DockerSettings | None] = None
     SECRETS: ClassVar[tuple[str, ...]] = ()
     ON_FAILURE: ClassVar[Hook | None] = None
     ON_SUCCESS: ClassVar[Hook | None] = None
@@ -67,12 +71,13 @@ class BasePipeline:
         self.enable_cache = self.ENABLE_CACHE
         self.required_integrations = self.REQUIRED_INTEGRATIONS
         self.dockerignore_file = self.DOCKERIGNORE_FILE
+        self.docker_settings = self.DOCKER_SETTINGS or DockerSettings()
         self.secrets = self.SECRETS
         self.on_failure = checked_hook(inspect.getattr_static(self, "ON_FAILURE"), self.name)
         self.on_success = checked_hook(inspect.getattr_static(self, "ON_SUCCESS"), self.name)
         self.arguments = self._bind(args, kwargs)
         self.settings: list[tuple[PipelineSettings, bool]] = []
-        _integration_requirements(self.required_integrations)  # unknown ones are refused here
+        _ = self.requirements  # unknown integrations are refused here
 
     @property
     def steps(self) -> dict[str, BaseStep]:
@@ -84,9 +89,26 @@ class BasePipeline:
         """Pip requirements.
 
         Those of the pipeline, and of the integrations that it requires. Raises DoesNotExistException for an
-        unknown integration.
+        unknown integration, UnreadableFileError for a file.
         """
-        return {*self.REQUIREMENTS, *_integration_requirements(self.required_integrations)}
+        settings = self.docker_settings
+        integrations = [*self.required_integrations, *settings.required_integrations]
+        return {
+            *self.REQUIREMENTS,
+            *_requirement_lines(settings.requirements),
+            *_integration_requirements(integrations),
+        }
+
+    @property
+    def docker_spec(self) -> DockerSpec:
+        """How its images are made, as plain data. Raises DuplicatedConfigurationError."""
+        spec = self.docker_settings.spec()
+        if self.dockerignore_file and spec.dockerignore_file:
+            raise DuplicatedConfigurationError(
+                f"The pipeline '{self.name}' names a dockerignore_file twice, {self.dockerignore_file!r} and in its docker_settings "
+                f"{spec.dockerignore_file!r}: name it in one place."
+            )
+        return replace(spec, dockerignore_file=self.dockerignore_file or spec.dockerignore_file)
 
     def compose(self) -> list[Invocation]:
         """The uses of steps that this pipeline is made of, in the order of the calls, with the parameters of configuration files.
@@ -270,6 +292,7 @@ def pipeline(
     requirements: str | Path | Sequence[str] | None = None,
     requirements_file: str | Path | None = None,
     dockerignore_file: str | None = None,
+    docker_settings: DockerSettings | None = None,
     secrets: Sequence[str] = (),
     on_failure: Hook | None = None,
     on_success: Hook | None = None,
@@ -284,6 +307,7 @@ def pipeline(
     requirements: str | Path | Sequence[str] | None = None,
     requirements_file: str | Path | None = None,
     dockerignore_file: str | None = None,
+    docker_settings: DockerSettings | None = None,
     secrets: Sequence[str] = (),
     on_failure: Hook | None = None,
     on_success: Hook | None = None,
@@ -298,6 +322,7 @@ def pipeline(
         requirements: pip requirements of the steps: a list, or the path of a file.
         requirements_file: the path of a file with requirements.
         dockerignore_file: what to leave out of images, in the form of a .dockerignore.
+        docker_settings: how images are made, for steps that run in containers.
         secrets: names of the secrets that the steps need.
         on_failure: a function that is called with an `Ending` when a run has failed, or was cancelled.
         on_success: the same, when it is complete.
@@ -321,6 +346,7 @@ def pipeline(
             "REQUIRED_INTEGRATIONS": tuple(required_integrations),
             "REQUIREMENTS": tuple(sorted(lines)),
             "DOCKERIGNORE_FILE": dockerignore_file,
+            "DOCKER_SETTINGS": docker_settings,
             "SECRETS": tuple(secrets),
             "ON_FAILURE": checked_hook(on_failure, function.__name__),
             "ON_SUCCESS": checked_hook(on_success, function.__name__),

@@ -78,6 +78,7 @@ def compile_pipeline(
         enable_cache=enable_cache,
         runtime_configuration=runtime_configuration,
         requirements=tuple(sorted(pipeline.requirements)),
+        docker=pipeline.docker_spec,
         secrets=tuple(pipeline.secrets),
         docstring=pipeline.__doc__,
         environment=environment_of(fingerprints.imported),

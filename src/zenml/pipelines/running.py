@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,14 +173,21 @@ def compile_for(
 
 
 def execute(prepared: Prepared, past: Past | None = None) -> PipelineRunView:
-    """Execute it, and wait for the end. Raises the first failing step's exception, with a note that names run and step."""
+    """Execute it, in images that are made before, and wait for the end.
+
+    Raises:
+        ImageError: an image cannot be built or pushed. Nothing is recorded then.
+        Exception: the first failing step's, with a note that names run and step.
+    """
     from zenml.engine import execute
+    from zenml.images.build import build_images
     from zenml.post_execution import run_view
 
     pipeline, compiled, stack = prepared.pipeline, prepared.compiled, prepared.stack
     logger.info("Using stack `%s` to run pipeline `%s`...", stack.name, pipeline.name)
+    deployment = replace(compiled.deployment, images=build_images(compiled.deployment, stack))
     result = execute(
-        compiled.deployment,
+        deployment,
         compiled.steps,
         stack,
         past=past,
@@ -188,9 +195,7 @@ def execute(prepared: Prepared, past: Past | None = None) -> PipelineRunView:
         on_success=pipeline.on_success,
     )
     if result.exception is not None:
-        _add_note(
-            result.exception, f"In the step '{result.failed}' of the run '{compiled.deployment.run_name}'."
-        )
+        _add_note(result.exception, f"In the step '{result.failed}' of the run '{deployment.run_name}'.")
         raise result.exception
     return run_view(stack.metadata_store, stack.artifact_store, result.run_id)
 
