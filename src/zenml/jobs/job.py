@@ -53,7 +53,8 @@ class Job:
     `name` is unique, has at most 63 characters of [a-z0-9-] and begins with a letter. The first word of `command` is "python": that of
     the job's own environment. `secrets` is a text that the engine gives to the job as a file which nobody else can read, whose path is
     in the job's variable ZENML_SECRETS_FILE: it never stands in an argument, a variable or a layer. `folders` of this machine must be
-    there under the same paths. `requirements` are pip requirements, for engines that prepare an environment.
+    there under the same paths. `requirements` are pip requirements, for engines that prepare an environment. `timeout` is what the command
+    keeps by itself, in seconds: an engine that can may end it some time later.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Job:
     resources: ResourceSpec | None = None
     folders: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    timeout: float | None = None
 
 
 class JobEngine(ABC):

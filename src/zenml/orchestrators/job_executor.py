@@ -130,6 +130,7 @@ class JobExecutor(Executor):
         deployment = self._deployment
         is_near = self._spread < Reach.NETWORK
         folders = {c.local_path for c in self._stack.components.values() if c.local_path} if is_near else ()
+        spec = deployment.step(task.step)
         words = re.sub("[^a-z0-9]+", "-", f"{deployment.pipeline}-{task.label}".lower()).strip("-")[:50]
         return Job(
             name=f"z-{words}-{uuid4().hex[:8]}",
@@ -140,9 +141,10 @@ class JobExecutor(Executor):
             environment={k: v for k, v in os.environ.items() if is_near and k.startswith("ZENML_")},
             secrets=self._secrets,
             image=self._image,
-            resources=deployment.step(task.step).resources,
+            resources=spec.resources,
             folders=tuple(sorted(map(str, folders))),
             requirements=self._requirements,
+            timeout=spec.timeout,
         )
 
     def _look(self) -> None:
