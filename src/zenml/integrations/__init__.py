@@ -8,6 +8,7 @@ _AWS = "zenml.integrations.aws"
 _AZURE = "zenml.integrations.azure"
 _DASK = "zenml.integrations.dask"
 _GCP = "zenml.integrations.gcp"
+_KUBERNETES = "zenml.integrations.kubernetes"
 _PYTORCH = "zenml.integrations.pytorch.materializers"
 _S3 = "zenml.integrations.s3"
 _SKLEARN = "zenml.integrations.sklearn.materializers"
@@ -47,6 +48,24 @@ INTEGRATIONS: tuple[Integration, ...] = (
                 "gcp_secrets_manager",
                 f"{_GCP}.secrets_managers.GCPSecretsManager",
                 "gcp",
+            ),
+        ),
+    ),
+    Integration(
+        name="kubernetes",
+        requirements=("kubernetes>=30",),
+        flavors=(
+            _Flavor(
+                _Type.ORCHESTRATOR,
+                "kubernetes",
+                f"{_KUBERNETES}.orchestrators.KubernetesOrchestrator",
+                "kubernetes",
+            ),
+            _Flavor(
+                _Type.STEP_OPERATOR,
+                "kubernetes",
+                f"{_KUBERNETES}.step_operators.KubernetesStepOperator",
+                "kubernetes",
             ),
         ),
     ),

@@ -1,0 +1,5 @@
+"""Steps on a Kubernetes cluster."""
+
+from zenml.integrations.kubernetes.orchestrators.kubernetes_orchestrator import KubernetesOrchestrator
+
+__all__ = ["KubernetesOrchestrator"]
