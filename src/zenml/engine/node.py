@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from zenml.engine.control import Control, Past
 from zenml.engine.entrypoint import load_step
 from zenml.engine.exported import LONG_LEASE, settle
-from zenml.engine.observer import present_observer
+from zenml.engine.observer import ended, present_observer
 from zenml.engine.signals import terminable
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunError, ZenMLBaseException
@@ -68,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _end(deployment, stack, given.run_id)
         with terminable():
             return _execute(deployment, stack, given.run_id, given.step, again=given.again)
+    except SystemExit as end:  # of the step, or of who ends this process: its step was not completed
+        return end.code if isinstance(end.code, int) and end.code else 1
     except ZenMLBaseException as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -93,13 +95,13 @@ def _check_turn(
     """Raises RunError if the step cannot be executed now."""
     if run.status.is_finished or run.cancel_requested is not None:
         raise RunError(f"The run '{run.name}' is over: the step '{name}' is not executed.")
-    waits_for = [
-        upstream for upstream in deployment.step(name).upstream if not steps[upstream].status.is_finished
-    ]
-    if waits_for:
-        raise RunError(
-            f"The step '{name}' cannot be executed: the step '{waits_for[0]}' that it waits for has not ended."
-        )
+    for upstream in deployment.step(name).upstream:
+        status = steps[upstream].status
+        if status not in _SUCCESSES:
+            how = ended(status) if status.is_finished else "has not ended"
+            raise RunError(
+                f"The step '{name}' is not executed: the step '{upstream}' that it waits for {how}."
+            )
 
 
 class _OneStep(Control):

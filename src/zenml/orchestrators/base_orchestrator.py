@@ -85,6 +85,9 @@ class BaseOrchestrator(StackComponent):
     uses_image: ClassVar[bool] = False
     """Whether steps are executed in containers, of an image that is made before the run."""
 
+    imports_steps: ClassVar[bool] = False
+    """Whether steps are executed by processes that import them from the project's modules; else their code is sent to where they run."""
+
     carries_secrets: ClassVar[bool] = False
     """Whether steps are given the secrets that they need, by a channel of the engine: the secrets manager need not reach them."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator, Executor, StepRunner
 from zenml.orchestrators.job_executor import JobExecutor
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 class JobOrchestrator(BaseOrchestrator):
     """Executes each attempt of a step as a job of an engine."""
+
+    imports_steps: ClassVar[bool] = True
 
     @abstractmethod
     def jobs(self) -> JobEngine:

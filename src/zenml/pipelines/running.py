@@ -232,7 +232,11 @@ def _check_schedule(stack: Stack, schedule: Schedule | None, run_name: str | Non
 
 
 def check_operators(stack: Stack, compiled: Compiled) -> None:
-    """See that the stack has the step operators that steps name. Raises StackValidationError, StepInterfaceError."""
+    """See that the stack has the step operators that steps name, and that other processes can import the steps that they execute.
+
+    Raises:
+        StackValidationError, StepInterfaceError: it is not so.
+    """
     present = {stack.step_operator.name} if stack.step_operator else set()
     for spec in compiled.deployment.steps:
         if spec.step_operator and spec.step_operator not in present:
@@ -240,13 +244,20 @@ def check_operators(stack: Stack, compiled: Compiled) -> None:
                 f"Step '{spec.name}' requires custom step operator '{spec.step_operator}' which is not configured in the active stack. "
                 f"Available step operators: {', '.join(sorted(present)) or 'none'}."
             )
+        if spec.step_operator is None and not stack.orchestrator.imports_steps:
+            continue
         class_ = type(compiled.steps[spec.name])
         file = getattr(sys.modules.get(class_.__module__), "__file__", None)
         in_a_file = file is not None and Path(file).is_file()  # standard input has a name, too
-        if spec.step_operator and (not in_a_file or "<locals>" in class_.__qualname__):
+        if not in_a_file or "<locals>" in class_.__qualname__:
+            where = (
+                f"orchestrator '{stack.orchestrator.name}'"
+                if spec.step_operator is None
+                else f"step operator '{spec.step_operator}'"
+            )
             raise StepInterfaceError(
-                f"The step '{spec.name}' cannot be executed by the step operator '{spec.step_operator}': it is defined inside of a "
-                "function or in no file, where another process cannot import it from. Define it at the top of a module."
+                f"The step '{spec.name}' cannot be executed by the {where}: it is defined inside of a function or in no file, where "
+                "another process cannot import it from. Define it at the top of a module."
             )
 
 
