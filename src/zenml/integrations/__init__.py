@@ -4,9 +4,11 @@ from zenml.enums import StackComponentType as _Type
 from zenml.model.records import FlavorRecord as _Flavor
 from zenml.stack.integrations import Integration
 
+_AIRFLOW = "zenml.integrations.airflow"
 _AWS = "zenml.integrations.aws"
 _AZURE = "zenml.integrations.azure"
 _DASK = "zenml.integrations.dask"
+_DOCKER = "zenml.integrations.docker"
 _GCP = "zenml.integrations.gcp"
 _KUBERNETES = "zenml.integrations.kubernetes"
 _PYTORCH = "zenml.integrations.pytorch.materializers"
@@ -16,9 +18,21 @@ _VAULT = "zenml.integrations.vault"
 
 INTEGRATIONS: tuple[Integration, ...] = (
     Integration(
+        name="airflow",
+        # Airflow's API and a folder are all that is needed: Airflow itself lives in an environment of its own.
+        flavors=(
+            _Flavor(
+                _Type.ORCHESTRATOR, "airflow", f"{_AIRFLOW}.orchestrators.AirflowOrchestrator", "airflow"
+            ),
+        ),
+    ),
+    Integration(
         name="aws",
         requirements=("boto3>=1.40",),
-        flavors=(_Flavor(_Type.SECRETS_MANAGER, "aws", f"{_AWS}.secrets_managers.AWSSecretsManager", "aws"),),
+        flavors=(
+            _Flavor(_Type.SECRETS_MANAGER, "aws", f"{_AWS}.secrets_managers.AWSSecretsManager", "aws"),
+            _Flavor(_Type.STEP_OPERATOR, "sagemaker", f"{_AWS}.step_operators.SagemakerStepOperator", "aws"),
+        ),
     ),
     Integration(
         name="azure",
@@ -37,6 +51,14 @@ INTEGRATIONS: tuple[Integration, ...] = (
         name="dask",
         requirements=("distributed>=2025.7",),
         flavors=(_Flavor(_Type.ORCHESTRATOR, "dask", f"{_DASK}.orchestrators.DaskOrchestrator", "dask"),),
+    ),
+    Integration(
+        name="docker",
+        requirements=("docker>=7.1",),
+        flavors=(
+            _Flavor(_Type.ORCHESTRATOR, "docker", f"{_DOCKER}.orchestrators.DockerOrchestrator", "docker"),
+            _Flavor(_Type.STEP_OPERATOR, "docker", f"{_DOCKER}.step_operators.DockerStepOperator", "docker"),
+        ),
     ),
     Integration(
         name="gcp",

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenml.enums import Reach
-from zenml.exceptions import SecretError
+from zenml.exceptions import RunError, SecretError
 from zenml.jobs.job import SECRETS_FILE
 from zenml.secret.known import remember
 from zenml.secret.references import ENVIRONMENT
 from zenml.stack.secrets import needed_secrets
 
 if TYPE_CHECKING:
+    from zenml.jobs.job import Job
     from zenml.model.deployment import Deployment
     from zenml.stack import Stack
 
@@ -44,6 +45,16 @@ def carried_secrets(deployment: Deployment, stack: Stack) -> str | None:
     if not secrets and not environment:
         return None
     return json.dumps({"secrets": secrets if carries else None, "environment": environment})
+
+
+def refuse_secrets(job: Job, service: str) -> None:
+    """For engines that cannot hand secrets on. Raises RunError if the job needs any."""
+    if job.secrets is not None:
+        names = ", ".join(sorted(json.loads(job.secrets)["environment"]))
+        raise RunError(
+            f"{service} has no way to hand secrets on, but what is referred to needs variables of this environment: {names}. Refer to "
+            "secrets of a secrets manager that the steps can reach."
+        )
 
 
 def received_secrets() -> dict[str, Any] | None:

@@ -1,0 +1,277 @@
+"""Jobs as processing jobs of Amazon SageMaker.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import (
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+from zenml.exceptions import RunError, sentence
+from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState, JobStatus
+from zenml.jobs.secrets import refuse_secrets
+
+_LONGEST_WORD = 256
+_MOST_WORDS = 100
+_LONGEST_RUN = 5 * 24 * 3600
+"""Seconds: the longest that the service documents for every type of instance."""
+_OVERTIME = 300
+_LONGEST_TEXT = 500
+_OUTPUT = "/opt/ml/processing/output"
+_LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
+_SEE = "They are looked for as the AWS tools do: AWS_ACCESS_KEY_ID, a profile, the role of this machine."
+
+_CREDENTIALS = frozenset(
+    {
+        *("UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException"),
+        *("SignatureDoesNotMatch", "MissingAuthenticationTokenException", "IncompleteSignature"),
+    }
+)
+_EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
+_BUSY = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
+_ERROR_OF_SERVER = 500
+
+
+class SagemakerJobs(JobEngine):
+    """Processing jobs with the rights of `role`, each on an instance of its own."""
+
+    poll_seconds = 5.0
+
+    def __init__(
+        self,
+        sagemaker: Any,
+        logs: Any,
+        *,
+        role: str,
+        instance_type: str,
+        volume_size_gb: int,
+        bucket: str | None = None,
+        experiment_name: str | None = None,
+        subnets: Sequence[str] = (),
+        security_group_ids: Sequence[str] = (),
+        max_jobs: int | None = None,
+    ) -> None:
+        self._sagemaker = sagemaker
+        self._logs = logs
+        self._role = role
+        self._instance_type = instance_type
+        self._volume_size_gb = volume_size_gb
+        self._bucket = bucket
+        self._experiment_name = experiment_name
+        self._network = {"Subnets": list(subnets), "SecurityGroupIds": list(security_group_ids)}
+        self.max_jobs = max_jobs
+
+    def submit(self, job: Job) -> str:
+        """Create a processing job of the job's name."""
+        refuse_secrets(job, "SageMaker")
+        request = self.request(job)
+        try:
+            self._sagemaker.create_processing_job(**request)
+        except Exception as error:  # noqa: BLE001  explained where it is known
+            # Names are unique: it is ours, created by a request whose answer was lost.
+            if _code(error) != "ResourceInUse":
+                raise explained(error, f"start the job '{job.name}' on {self._instance_type}") from None
+        return job.name
+
+    def request(self, job: Job) -> dict[str, Any]:
+        """The parameters of CreateProcessingJob. Raises RunError if the service has no room for them."""
+        if job.image is None:
+            raise RunError(
+                "SageMaker runs images alone, and there is none for this job: set the field `base_image`."
+            )
+        runtime = _LONGEST_RUN if job.timeout is None else math.ceil(job.timeout) + _OVERTIME
+        request: dict[str, Any] = {
+            "ProcessingJobName": job.name,
+            "RoleArn": self._role,
+            "AppSpecification": {
+                "ImageUri": job.image,
+                "ContainerEntrypoint": [job.command[0]],
+                "ContainerArguments": arguments(job.command[1:]),
+            },
+            "ProcessingResources": {
+                "ClusterConfig": {
+                    "InstanceCount": 1,
+                    "InstanceType": self._instance_type,
+                    "VolumeSizeInGB": self._volume_size_gb,
+                }
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": min(runtime, _LONGEST_RUN)},
+        }
+        if job.environment:
+            request["Environment"] = dict(job.environment)
+        if self._network["Subnets"]:
+            request["NetworkConfig"] = {"VpcConfig": self._network}
+        if self._experiment_name:
+            request["ExperimentConfig"] = {"ExperimentName": self._experiment_name}
+        if self._bucket:
+            target = {
+                "S3Uri": f"s3://{self._bucket}/{job.name}",
+                "LocalPath": _OUTPUT,
+                "S3UploadMode": "EndOfJob",
+            }
+            request["ProcessingOutputConfig"] = {"Outputs": [{"OutputName": "output", "S3Output": target}]}
+        return request
+
+    def states(self, ids: Sequence[str]) -> Mapping[str, JobStatus]:
+        """What DescribeProcessingJob says of each."""
+        return {id_: self._state(id_) for id_ in ids}
+
+    def cancel(self, id: str) -> None:
+        """Stop it: its process is told to end, and is ended two minutes later."""
+        with _reached(f"stop the job '{id}'"):
+            try:
+                self._sagemaker.stop_processing_job(ProcessingJobName=id)
+            except ClientError as error:
+                # That is how the service answers if it has ended, or is not known.
+                if _code(error) not in ("ValidationException", "ResourceNotFound"):
+                    raise
+
+    def log(self, id: str, lines: int = 20) -> list[str]:
+        """What is in Amazon CloudWatch."""
+        with _reached(f"read the log of the job '{id}'"):
+            try:
+                streams = self._logs.describe_log_streams(
+                    logGroupName=_LOG_GROUP, logStreamNamePrefix=f"{id}/"
+                )["logStreams"]
+                events = [
+                    event
+                    for stream in streams
+                    for event in self._logs.get_log_events(
+                        logGroupName=_LOG_GROUP,
+                        logStreamName=stream["logStreamName"],
+                        limit=lines,
+                        startFromHead=False,
+                    )["events"]
+                ]
+            except ClientError as error:
+                if _code(error) != "ResourceNotFoundException":
+                    raise
+                return []
+        return [line for event in events for line in event["message"].splitlines()][-lines:]
+
+    def close(self) -> None:
+        """Close connections."""
+        self._sagemaker.close()
+        self._logs.close()
+
+    def _state(self, id_: str) -> JobStatus:
+        with _reached(f"see how the job '{id_}' is"):
+            try:
+                job = self._sagemaker.describe_processing_job(ProcessingJobName=id_)
+            except ClientError as error:
+                if _code(error) not in ("ValidationException", "ResourceNotFound"):
+                    raise
+                return JobStatus(JobState.LOST, "SageMaker does not know it")
+        status = job["ProcessingJobStatus"]
+        if status == "Completed":
+            return JobStatus(JobState.SUCCEEDED)
+        if status in ("Failed", "Stopped"):
+            told = (job.get("FailureReason"), job.get("ExitMessage"))
+            reasons = "; ".join(dict.fromkeys(filter(None, told))) or f"SageMaker says {status}"
+            return JobStatus(JobState.FAILED, reasons)
+        return JobStatus(JobState.RUNNING if "ProcessingStartTime" in job else JobState.WAITING)
+
+
+def arguments(words: Sequence[str]) -> list[str]:
+    """Words of a command as the service takes them: those after `--stack`, which may be cut, in parts of 256 characters.
+
+    Raises:
+        RunError: another word is longer, or there are too many.
+    """
+    found: list[str] = []
+    divisible = False
+    for word in words:
+        if len(word) <= _LONGEST_WORD:
+            found.append(word)
+        elif divisible:
+            found += _parts(word)
+        else:
+            raise RunError(
+                f"SageMaker takes arguments of {_LONGEST_WORD} characters at the most; this one has {len(word)}: {word[:80]!r}... Choose a "
+                "shorter path for the artifact store."
+            )
+        divisible = divisible or word == "--stack"
+    if len(found) > _MOST_WORDS:
+        raise RunError(
+            f"SageMaker takes commands of {_MOST_WORDS} words of {_LONGEST_WORD} characters at the most; the configuration of the stack's "
+            f"artifact store and secrets manager makes it {len(found)}: shorten it."
+        )
+    return found
+
+
+def _parts(word: str) -> Iterator[str]:
+    while word:
+        end = min(_LONGEST_WORD, len(word))
+        while word[end : end + 1] == "-":  # the next part would be taken for an option
+            end -= 1
+        yield word[:end]
+        word = word[end:]
+
+
+def explained(error: Exception, what: str) -> RunError:
+    """What an error of the AWS library means, and what to do about it."""
+    code = _code(error)
+    unreachable = isinstance(error, HTTPClientError)
+    busy = code in _BUSY or _status(error) >= _ERROR_OF_SERVER
+    if code in _EXPIRED or isinstance(error, (TokenRetrievalError, UnauthorizedSSOTokenError)):
+        reason = "the credentials have expired. Renew them, as by `aws sso login`."
+    elif code in _CREDENTIALS or isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        reason = f"the credentials are missing or not accepted. {_SEE}"
+    elif isinstance(error, NoRegionError):
+        reason = "there is no region. Set the field `region_name`, or AWS_DEFAULT_REGION."
+    elif code in _DENIED:
+        reason = (
+            "access is denied. Who runs pipelines needs the rights sagemaker:CreateProcessingJob, DescribeProcessingJob, "
+            "StopProcessingJob and ListProcessingJobs, iam:PassRole for the role, and logs:GetLogEvents and DescribeLogStreams."
+        )
+    elif code == "ResourceLimitExceeded":
+        reason = (
+            "the account's quota does not allow it. Set `max_jobs` to how many instances of that type it has for processing jobs, choose "
+            "another `instance_type`, or ask for a higher quota in the console of Service Quotas."
+        )
+    elif code == "ResourceNotFound":
+        reason = "something that it names does not exist. An experiment is made by `aws sagemaker create-experiment`."
+    elif code == "ValidationException":
+        reason = "it is refused. Mend the fields of the step operator that the answer names; a role must trust sagemaker.amazonaws.com."
+    elif unreachable:
+        reason = "nothing answers there. Are the region and the network right?"
+    elif busy:
+        reason = "it is busy. Try again later."
+    else:
+        reason = "the request failed."
+    kind = EngineUnreachableError if unreachable or busy else RunError
+    answer = sentence(" ".join(str(error).split())[:_LONGEST_TEXT])
+    return kind(f"SageMaker cannot be used to {what}: {reason} The answer was: {answer}")
+
+
+@contextmanager
+def _reached(what: str) -> Iterator[None]:
+    """Whatever is wrong while jobs run may be right a moment later: credentials that are renewed, a network that comes back."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  explained where it is known
+        raise EngineUnreachableError(str(explained(error, what))) from None
+
+
+def _code(error: Exception) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
+
+
+def _status(error: Exception) -> int:
+    if not isinstance(error, ClientError):
+        return 0
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
