@@ -153,7 +153,11 @@ class BaseContainerRegistry(StackComponent):
         from zenml.image_builders.choice import find_builder
 
         self._check_image(image_name)
-        (builder or find_builder(access=self.access)).push(image_name)
+        if builder is not None:
+            builder.push(image_name)
+            return
+        with find_builder(access=self.access) as found:
+            found.push(image_name)
 
     def _check_image(self, image_name: str) -> None:
         if not image_name.startswith(f"{self.uri}/"):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from zenml.exceptions import ImageError
 from zenml.secret.known import redact
 
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
 BuilderName = Literal["docker", "buildah", "podman"]
-SHOWN_LINES = 20
+
+_SHOWN_LINES = 20
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 _REFUSALS = (
     "unauthorized",
@@ -37,7 +44,7 @@ class RegistryAccess:
 
 
 class ImageBuilder(ABC):
-    """Builds images, and pushes them to registries.
+    """Builds images, and pushes them to registries. A context manager: leaving it closes it.
 
     Credentials of `access` are neither written to a place that stays nor seen in an argument of a process.
     """
@@ -71,6 +78,17 @@ class ImageBuilder(ABC):
             ImageError: it cannot be pushed; the message says why.
         """
 
+    def close(self) -> None:
+        """Free what is held."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
     def _build_error(self, image: str, reason: str, lines: Iterable[str]) -> ImageError:
         if "pip install" in reason:
             remedy = (
@@ -79,7 +97,8 @@ class ImageBuilder(ABC):
             )
         else:
             remedy = "Mend what the last of these lines tell."
-        shown = deque((line for line in "".join(lines).splitlines() if line.strip()), SHOWN_LINES)
+        printed = _COLOUR.sub("", "".join(lines)).splitlines()
+        shown = [line for line in printed if line.strip()][-_SHOWN_LINES:]
         return ImageError(
             redact(
                 "\n  ".join([f"{self.NAME} cannot build the image {image}: {reason}", *shown]) + f"\n{remedy}"

@@ -52,6 +52,7 @@ class DockerBuilder(ImageBuilder):
         from docker.errors import DockerException
 
         printed: deque[str] = deque(maxlen=_KEPT_PIECES)
+        reason = ""
         try:
             self._log_in()
             with context.open("rb") as archive:
@@ -65,12 +66,13 @@ class DockerBuilder(ImageBuilder):
                     decode=True,
                 )
                 for answer in answers:
-                    if "error" in answer:
-                        raise self._build_error(image, str(answer["error"]), printed)
+                    reason = reason or str(answer.get("error", ""))
                     printed.append(str(answer.get("stream", "")))
                     logger.debug("%s", printed[-1].rstrip())
         except (DockerException, OSError) as error:
-            raise self._build_error(image, str(error), printed) from None
+            reason = str(error)
+        if reason:
+            raise self._build_error(image, reason, printed)
 
     def push(self, image: str) -> None:
         """Push it. Raises ImageError."""
@@ -80,12 +82,18 @@ class DockerBuilder(ImageBuilder):
         if self.access and self.access.credentials:
             username, password = self.access.credentials
             login = {"auth_config": {"username": username, "password": password}}
+        reason = ""
         try:
             for answer in self._client.api.push(image, stream=True, decode=True, **login):
-                if "error" in answer:
-                    raise self._push_error(image, str(answer["error"]))
+                reason = reason or str(answer.get("error", ""))
         except (DockerException, OSError) as error:
-            raise self._push_error(image, str(error)) from None
+            reason = str(error)
+        if reason:
+            raise self._push_error(image, reason)
+
+    def close(self) -> None:
+        """Close the connections to the engine."""
+        self._client.close()
 
     def _log_in(self) -> None:
         """Let the build take images from the registry. The client keeps this in memory alone."""
@@ -104,10 +112,13 @@ def _connect() -> DockerClient:
         ) from None
     from docker.errors import DockerException
 
+    client = None
     try:
         client = docker.from_env(timeout=_PATIENCE)
         client.ping()
     except (DockerException, OSError, ValueError) as error:
+        if client is not None:
+            client.close()
         host = os.environ.get("DOCKER_HOST", _DEFAULT_HOST)
         raise ImageError(
             f"No Docker engine answers at {host}: {error}. Start it, or say where it is by the environment variable DOCKER_HOST."

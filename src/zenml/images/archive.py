@@ -30,6 +30,10 @@ def write_context(path: Path, texts: Mapping[str, bytes], context: Context, fold
         ImageError: a file was changed meanwhile.
     """
     with tarfile.open(path, "w") as tar:
+        if folder:  # it may have no files
+            entry = _entry(folder, mode=0o755)
+            entry.type = tarfile.DIRTYPE
+            tar.addfile(entry)
         for name, content in sorted(texts.items()):
             tar.addfile(_entry(name, size=len(content)), io.BytesIO(content))
         for file in context.files:
@@ -51,7 +55,7 @@ def write_context(path: Path, texts: Mapping[str, bytes], context: Context, fold
                 ) from None
 
 
-def _entry(name: str, *, size: int, mode: int = 0o644) -> tarfile.TarInfo:
+def _entry(name: str, *, size: int = 0, mode: int = 0o644) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode, entry.mtime = size, mode, _TIME
     return entry

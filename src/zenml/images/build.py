@@ -8,6 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from zenml.image_builders.choice import find_builder
 from zenml.images.archive import WHEEL, wheel, wheel_digest, write_context
 from zenml.images.context import DOCKERIGNORE, Context, context_of
 from zenml.logger import get_logger
-from zenml.secret.known import redact
+from zenml.secret.known import known_values
 from zenml.stack.packages import normalized
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ _DOCKERFILE = "Dockerfile"
 _PIP = "python -m pip install --no-cache-dir --no-input --disable-pip-version-check --root-user-action=ignore"
 _LOCAL_LINE = re.compile(r"(-[rce]\b|--(requirement|constraint|editable)\b|\.|/|file:)")
 _USER_IN_URL = re.compile(r"://[^/\s@]+@")
+_SURE = 12
+"""From so many characters on, a known value that is found somewhere is a secret, and no common word."""
 
 
 def build_images(deployment: Deployment, stack: Stack) -> dict[str, str]:
@@ -62,8 +65,9 @@ def build_images(deployment: Deployment, stack: Stack) -> dict[str, str]:
     bases = _bases(deployment, stack)
     if not bases:
         return {}
-    project = _Project(deployment, stack)
-    built = {base: _Image(project, base).ensure() for base in dict.fromkeys(bases.values())}
+    with ExitStack() as resources:
+        project = _Project(deployment, stack, resources)
+        built = {base: _Image(project, base).ensure() for base in dict.fromkeys(bases.values())}
     return {type_.value: built[base] for type_, base in bases.items()}
 
 
@@ -81,6 +85,7 @@ class _Project:
 
     deployment: Deployment
     stack: Stack
+    resources: ExitStack
 
     @cached_property
     def context(self) -> Context:
@@ -105,7 +110,8 @@ class _Project:
     @cached_property
     def builder(self) -> ImageBuilder:
         registry = self.stack.container_registry
-        builder = find_builder(self.deployment.docker.builder, registry.access if registry else None)
+        access = registry.access if registry else None
+        builder = self.resources.enter_context(find_builder(self.deployment.docker.builder, access))
         if registry is None and not builder.runs_images:
             raise ImageError(
                 f"What {builder.NAME} builds stays where nothing else finds it: the stack '{self.stack.name}' needs a container registry, "
@@ -163,9 +169,9 @@ class _Image:
     def _dockerfile(self) -> str:
         spec = self.project.deployment.docker
         base = self._own_base or spec.base_image or self.base or DEFAULT_BASE
-        text = dockerfile(base, apt_packages=spec.apt_packages, environment=spec.environment)
-        _refuse_secrets(text, "The environment in the docker settings")
-        return text
+        for name, value in spec.environment.items():
+            _refuse_secrets(value, f"The environment variable {name} in the docker settings")
+        return dockerfile(base, apt_packages=spec.apt_packages, environment=spec.environment)
 
     @cached_property
     def _requirements(self) -> str:
@@ -251,7 +257,7 @@ def _check_requirements(lines: Iterable[str]) -> None:
 
 
 def _refuse_secrets(text: str, what: str) -> None:
-    if redact(text) != text:
+    if any(len(value) >= _SURE and value in text for value in known_values()):
         raise SecretError(
             f"{what} holds the value of a secret, which everybody could read in the image. Give it to the steps that need it, as a "
             "parameter of the type SecretStr."
