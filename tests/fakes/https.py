@@ -30,7 +30,9 @@ class Asked:
 
 @dataclass
 class Answer:
-    body: Body
+    """A document, or a text."""
+
+    body: Body | str
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -89,9 +91,11 @@ def served(fake: Fake, folder: Path) -> Iterator[Path]:
             elif content:
                 body = json.loads(content)
             answer = fake.answer(Asked(self.command, url.path, form, body, self.headers))
-            data = json.dumps(answer.body).encode()
+            is_text = isinstance(answer.body, str)
+            data = answer.body.encode() if is_text else json.dumps(answer.body).encode()
             self.send_response(answer.status)
-            for name, value in {**answer.headers, "Content-Type": "application/json"}.items():
+            kind = "text/plain" if is_text else "application/json"
+            for name, value in {**answer.headers, "Content-Type": kind}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
