@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zenml.exceptions import StackValidationError
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from zenml.jobs import JobStatus
     from zenml.model.deployment import Deployment, StepSpec
+    from zenml.orchestrators.base_orchestrator import BaseOrchestrator
 
 
 @dataclass(frozen=True)
@@ -90,3 +93,12 @@ class Exporter(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def refuse_mapped_steps(deployment: Deployment, orchestrator: BaseOrchestrator, reason: str) -> None:
+    """Raises StackValidationError if a step has an instance for each item of a list: how many nodes that is, only the run knows."""
+    if mapped := [f"'{step.name}'" for step in deployment.steps if step.is_mapped]:
+        raise StackValidationError(
+            f"The orchestrator '{orchestrator.name}' of flavor '{orchestrator.FLAVOR}' cannot execute mapped steps, since {reason}: "
+            f"{', '.join(mapped)}. Loop over the items inside of a step, or use another orchestrator."
+        )

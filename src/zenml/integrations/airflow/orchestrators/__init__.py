@@ -1,0 +1,5 @@
+"""Pipelines as DAGs of Airflow."""
+
+from zenml.integrations.airflow.orchestrators.airflow_orchestrator import AirflowOrchestrator
+
+__all__ = ["AirflowOrchestrator"]
