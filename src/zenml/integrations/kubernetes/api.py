@@ -173,7 +173,7 @@ def _cause(error: BaseException) -> str:
     if isinstance(found, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({found.verify_message}); see `certificate-authority` in the kubeconfig"
     if isinstance(found, ConnectionRefusedError):
-        return "the connection is refused; is it running, and its address right?"
+        return "the connection is refused; see that it runs there"
     if isinstance(found, TimeoutError) or "timed out" in str(found):
-        return "it takes too long; can this machine reach it?"
+        return "it takes too long; see that this machine can reach it"
     return f"{type(found).__name__}: {found}"
