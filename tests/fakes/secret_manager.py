@@ -1,21 +1,17 @@
-"""A fake of the wire protocol of Google Cloud's Secret Manager, and of the token server of service accounts."""
+"""A fake of the wire protocol of Google Cloud's Secret Manager."""
 
-import json
-import secrets
 from itertools import count
 from typing import Any
 
-from google.auth import jwt
+from tests.fakes.google_accounts import PROJECT, FakeGoogle, error
+from tests.fakes.https import Answer, Asked, answers
 
-from tests.fakes.https import Answer, Asked, Fake, answers
-
-PROJECT = "my-project"
 _SECRETS = rf"/v1/projects/{PROJECT}/secrets"
 _SECRET = rf"{_SECRETS}/(?P<id>[^/:]+)"
 
 
-class FakeSecretManager(Fake):
-    """Keeps secrets of one project in memory; gives tokens to who has the key of `account`. `pages` counts the lists that it gave."""
+class FakeSecretManager(FakeGoogle):
+    """Keeps secrets of one project in memory. `pages` counts the lists that it gave."""
 
     page = 3
 
@@ -24,46 +20,18 @@ class FakeSecretManager(Fake):
         self.secrets: dict[str, dict[str, Any]] = {}
         self.versions: dict[str, list[str | None]] = {}
         self.etags = count(1)
-        self.tokens: set[str] = set()
         self.pages = 0
         self.denied = False
-        self.private, self.public = _keys()
-
-    @property
-    def account(self) -> str:
-        """The file of a service account, as the cloud's console gives it."""
-        return json.dumps(
-            {
-                "type": "service_account",
-                "project_id": PROJECT,
-                "private_key_id": "1",
-                "private_key": self.private,
-                "client_email": f"robot@{PROJECT}.iam.gserviceaccount.com",
-                "client_id": "1",
-                "token_uri": f"{self.url}/token",
-            }
-        )
 
     def answer(self, asked: Asked) -> Answer:
         if asked.path.startswith("/v1/"):
-            if asked.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
-                return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+            if not self.is_authorized(asked):
+                return error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
             if self.denied:
-                return _error(
-                    403, "PERMISSION_DENIED", "Permission denied on resource (or it may not exist)."
-                )
+                return error(403, "PERMISSION_DENIED", "Permission denied on resource (or it may not exist).")
             if not asked.path.startswith(_SECRETS):
-                return _error(404, "NOT_FOUND", "Project not found.")
+                return error(404, "NOT_FOUND", "Project not found.")
         return super().answer(asked)
-
-    @answers("POST", "/token")
-    def give_token(self, asked: Asked) -> Answer:
-        try:
-            jwt.decode(asked.form["assertion"], certs=self.public)
-        except ValueError:
-            return Answer({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, 400)
-        self.tokens.add(token := secrets.token_hex())
-        return Answer({"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
 
     @answers("GET", _SECRETS)
     def list(self, asked: Asked) -> Answer:
@@ -81,7 +49,7 @@ class FakeSecretManager(Fake):
     def create(self, asked: Asked) -> Answer:
         id = asked.form["secretId"]
         if id in self.secrets:
-            return _error(409, "ALREADY_EXISTS", f"Secret [projects/1/secrets/{id}] already exists.")
+            return error(409, "ALREADY_EXISTS", f"Secret [projects/1/secrets/{id}] already exists.")
         assert "replication" in asked.body
         self.secrets[id] = {**asked.body, "name": f"projects/1/secrets/{id}", "etag": self.etag()}
         self.versions[id] = []
@@ -96,7 +64,7 @@ class FakeSecretManager(Fake):
         if id not in self.secrets:
             return _missing(id)
         if asked.body["etag"] != self.secrets[id]["etag"]:
-            return _error(400, "FAILED_PRECONDITION", "The etag provided does not match the resource's etag.")
+            return error(400, "FAILED_PRECONDITION", "The etag provided does not match the resource's etag.")
         for name in asked.form["updateMask"].split(","):
             self.secrets[id][name] = asked.body[name]
         self.secrets[id]["etag"] = self.etag()
@@ -124,7 +92,7 @@ class FakeSecretManager(Fake):
             return _missing(id)
         data = self.versions[id][int(number) - 1]
         if data is None:
-            return _error(400, "FAILED_PRECONDITION", "The version is in DESTROYED state.")
+            return error(400, "FAILED_PRECONDITION", "The version is in DESTROYED state.")
         name = f"projects/1/secrets/{id}/versions/{number}"
         return Answer({"name": name, "payload": {"data": data}})
 
@@ -137,23 +105,5 @@ class FakeSecretManager(Fake):
         return f'"{next(self.etags)}"'
 
 
-def _error(code: int, status: str, message: str) -> Answer:
-    return Answer({"error": {"code": code, "message": message, "status": status}}, code)
-
-
 def _missing(id: str) -> Answer:
-    return _error(404, "NOT_FOUND", f"Secret [projects/1/secrets/{id}] not found or has no versions.")
-
-
-def _keys() -> tuple[str, bytes]:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return private.decode(), public
+    return error(404, "NOT_FOUND", f"Secret [projects/1/secrets/{id}] not found or has no versions.")

@@ -11,7 +11,9 @@ _DASK = "zenml.integrations.dask"
 _DOCKER = "zenml.integrations.docker"
 _GCP = "zenml.integrations.gcp"
 _KUBERNETES = "zenml.integrations.kubernetes"
+_KUBEFLOW = "zenml.integrations.kubeflow"
 _PYTORCH = "zenml.integrations.pytorch.materializers"
+_RAY = "zenml.integrations.ray"
 _S3 = "zenml.integrations.s3"
 _SKLEARN = "zenml.integrations.sklearn.materializers"
 _VAULT = "zenml.integrations.vault"
@@ -71,6 +73,7 @@ INTEGRATIONS: tuple[Integration, ...] = (
                 f"{_GCP}.secrets_managers.GCPSecretsManager",
                 "gcp",
             ),
+            _Flavor(_Type.STEP_OPERATOR, "vertex", f"{_GCP}.step_operators.VertexStepOperator", "gcp"),
         ),
     ),
     Integration(
@@ -92,6 +95,15 @@ INTEGRATIONS: tuple[Integration, ...] = (
         ),
     ),
     Integration(
+        name="kubeflow",
+        requirements=("kfp>=2.14",),
+        flavors=(
+            _Flavor(
+                _Type.ORCHESTRATOR, "kubeflow", f"{_KUBEFLOW}.orchestrators.KubeflowOrchestrator", "kubeflow"
+            ),
+        ),
+    ),
+    Integration(
         name="pytorch",
         requirements=("torch>=2.4", "safetensors>=0.4.5"),
         materializers={
@@ -99,6 +111,11 @@ INTEGRATIONS: tuple[Integration, ...] = (
             "torch.nn.modules.module.Module": f"{_PYTORCH}.pytorch_module_materializer.PyTorchModuleMaterializer",
             "torch.utils.data.dataloader.DataLoader": f"{_PYTORCH}.pytorch_dataloader_materializer.PyTorchDataLoaderMaterializer",
         },
+    ),
+    Integration(
+        name="ray",
+        requirements=("ray>=2.50",),
+        flavors=(_Flavor(_Type.ORCHESTRATOR, "ray", f"{_RAY}.orchestrators.RayOrchestrator", "ray"),),
     ),
     Integration(
         name="s3",

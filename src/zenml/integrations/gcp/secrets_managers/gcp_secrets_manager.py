@@ -5,28 +5,26 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 import google.auth
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
-from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 from pydantic import SecretStr, field_validator
-from requests import HTTPError, Response, Session
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+from requests import HTTPError, Response
 
 from zenml.exceptions import SecretError
+from zenml.integrations.gcp.rest import LOGIN, SCOPE, authorized, message, status, token_request
 from zenml.secrets_managers.remote_secrets_manager import ATTEMPTS, VersionedSecretsManager, entry_name
 
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+if TYPE_CHECKING:
+    from google.auth.transport.requests import AuthorizedSession
+
 _LABEL = "zenml"
 _NAME = "zenml-name"
 _CURRENT = "zenml-current"
 _PAGE = 1000
-
-S = TypeVar("S", bound=Session)
 
 
 class GCPSecretsManager(VersionedSecretsManager):
@@ -35,8 +33,6 @@ class GCPSecretsManager(VersionedSecretsManager):
     Credentials are the application default ones, unless `credentials` refers to a variable of the environment that holds the JSON text
     of a service account's key. `endpoint` is another one than the global, as for regional secrets.
     """
-
-    # The API is spoken by itself: Google's client library would bring gRPC, whose import takes longer than most pipelines take to start.
 
     FLAVOR: ClassVar[str] = "gcp_secrets_manager"
 
@@ -65,14 +61,13 @@ class GCPSecretsManager(VersionedSecretsManager):
         return f"'{self.prefix}_*' of the project '{self.project_id}' at {self.endpoint}"
 
     def _connected(self) -> AuthorizedSession:
-        # With a session of its own, so that getting a token is bounded in the same way.
-        request = Request(_bounded(Session()))
+        request = token_request()
         if self.credentials is None:
-            credentials, _ = google.auth.default(scopes=[_SCOPE], request=request)
+            credentials, _ = google.auth.default(scopes=[SCOPE], request=request)
         else:
             try:
                 credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
-                    json.loads(self.credentials.get_secret_value()), scopes=[_SCOPE]
+                    json.loads(self.credentials.get_secret_value()), scopes=[SCOPE]
                 )
             except (ValueError, GoogleAuthError):
                 # The library's text may hold parts of the key.
@@ -80,10 +75,7 @@ class GCPSecretsManager(VersionedSecretsManager):
                     f"The credentials of the {self.TYPE.display} '{self.name}' are no key of a service account: expected the JSON text "
                     "of its file."
                 ) from None
-        session = AuthorizedSession(  # type: ignore[no-untyped-call]  # google-auth is annotated in part
-            credentials, refresh_timeout=self.timeout, max_refresh_attempts=1, auth_request=request
-        )
-        return _bounded(session)
+        return authorized(credentials, request, self.timeout)
 
     def _id(self, name: str) -> str:
         return f"{self.prefix}_{entry_name(name)}"
@@ -98,10 +90,10 @@ class GCPSecretsManager(VersionedSecretsManager):
             timeout=self.timeout,
             max_allowed_time=ATTEMPTS * self.timeout,
         )
-        if response.status_code == 404 and _status(response) == "NOT_FOUND" and path:  # noqa: PLR2004
+        if response.status_code == 404 and status(response) == "NOT_FOUND" and path:  # noqa: PLR2004
             return None
         if not response.ok:
-            raise HTTPError(_message(response), response=response)
+            raise HTTPError(message(response), response=response)
         return response.json()
 
     def _names(self) -> Iterable[str]:
@@ -144,7 +136,7 @@ class GCPSecretsManager(VersionedSecretsManager):
         try:
             return self._ask("PATCH", path, body, updateMask="versionAliases") is not None
         except HTTPError as error:
-            if error.response is None or _status(error.response) not in ("FAILED_PRECONDITION", "ABORTED"):
+            if error.response is None or status(error.response) not in ("FAILED_PRECONDITION", "ABORTED"):
                 raise
         # Another version has become the current one: this one never will.
         self._ask("POST", f"{path}/versions/{number}:destroy", {})
@@ -160,7 +152,7 @@ class GCPSecretsManager(VersionedSecretsManager):
         try:
             return str(self._ask("POST", "", body, secretId=path[1:])["etag"])
         except HTTPError as error:
-            if error.response is None or _status(error.response) != "ALREADY_EXISTS":
+            if error.response is None or status(error.response) != "ALREADY_EXISTS":
                 raise
         entry = self._ask("GET", path)
         return None if entry is None or _CURRENT in entry.get("versionAliases", {}) else str(entry["etag"])
@@ -169,40 +161,15 @@ class GCPSecretsManager(VersionedSecretsManager):
         self._ask("DELETE", f"/{self._id(name)}")
 
     def _explained(self, error: BaseException) -> str | None:
-        login = "Log in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a service account's key."
         if isinstance(error, DefaultCredentialsError):
-            return f"there are no credentials. {login}"
+            return f"there are no credentials. {LOGIN}"
         if isinstance(error, RefreshError):
-            return f"the credentials are not accepted, or have expired. {login}"
+            return f"the credentials are not accepted, or have expired. {LOGIN}"
         if isinstance(error, HTTPError) and error.response is not None:
             return {
-                "UNAUTHENTICATED": f"the credentials are not accepted, or have expired. {login}",
+                "UNAUTHENTICATED": f"the credentials are not accepted, or have expired. {LOGIN}",
                 "PERMISSION_DENIED": "access is denied, or there is no such project, or its Secret Manager is not enabled. Who uses it "
                 "needs the role roles/secretmanager.admin.",
                 "NOT_FOUND": "there is no such project. List yours with `gcloud projects list`.",
-            }.get(_status(error.response))
+            }.get(status(error.response))
         return None
-
-
-def _bounded(session: S) -> S:
-    retry = Retry(ATTEMPTS - 1, backoff_factor=0.2, status_forcelist=(429, 502, 503), raise_on_status=False)
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
-    return session
-
-
-def _status(response: Response) -> str:
-    return str(_told(response).get("status"))
-
-
-def _message(response: Response) -> str:
-    return str(_told(response).get("message") or f"{response.status_code} {response.reason}")
-
-
-def _told(response: Response) -> dict[str, Any]:
-    """What the answer says about an error (https://cloud.google.com/apis/design/errors)."""
-    try:
-        error = response.json()["error"]
-    except (ValueError, KeyError, TypeError):
-        error = None
-    return error if isinstance(error, dict) else {}
