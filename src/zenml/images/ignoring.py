@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from zenml.exceptions import ConfigurationError
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -81,11 +83,16 @@ def _grouped(rules: Iterable[tuple[bool, str]]) -> tuple[tuple[bool, re.Pattern[
 
 def _translated(pattern: str) -> str:
     """A pattern as a regular expression: `*` and `?` stay within a name, `**` stands for any folders."""
-    return "".join(_pieces(pattern))
+    expression = "".join(_pieces(pattern))
+    try:
+        re.compile(expression)
+    except re.error as error:
+        raise ConfigurationError(f"The rule {pattern!r} of an ignore file is none: {error}.") from None
+    return expression
 
 
 _TOKEN = re.compile(
-    r"(?P<folders>(?:(?<=/)|^)\*\*/)|(?P<rest>/\*\*$)|(?P<star>\*+)|(?P<one>\?)"
+    r"(?P<folders>(?:(?<=/)|^)\*\*/)|(?P<rest>/\*\*$)|(?P<name>(?:(?<=/)|^)\*(?=/|$))|(?P<star>\*+)|(?P<one>\?)"
     r"|\[(?P<not>[!^]?)(?P<class>\]?(?:\\.|[^\]\\])*)\]|\\(?P<escaped>.)|(?P<other>.)",
     re.DOTALL,
 )
@@ -97,6 +104,8 @@ def _pieces(pattern: str) -> Iterator[str]:
             yield "(?:.*/)?"
         elif token["rest"]:
             yield "/.+"
+        elif token["name"]:
+            yield "[^/]+"
         elif token["star"]:
             yield ".*" if len(token["star"]) > 1 else "[^/]*"
         elif token["one"]:
