@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import docker_engine as docker_engines
-from tests import known_secrets, object_stores, services
+from tests import known_secrets, object_stores, services, slurm_cluster
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -222,6 +222,22 @@ def guarded_image_registry(pytestconfig: pytest.Config) -> docker_engines.ImageR
     """A registry of images that asks for a user and a password."""
     url = _server(pytestconfig, "guarded-docker-registry", docker_engines.__file__)
     return docker_engines.ImageRegistry.at(url)
+
+
+# Batch systems
+
+
+@pytest.fixture(scope="session")
+def slurm_configuration(pytestconfig: pytest.Config) -> str:
+    """The path of the configuration of a Slurm cluster; see tests/slurm_cluster.py."""
+    return _server(pytestconfig, "slurm", slurm_cluster.__file__)
+
+
+@pytest.fixture
+def slurm(slurm_configuration: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The cluster, as the one that Slurm's programs find."""
+    monkeypatch.setenv("SLURM_CONF", slurm_configuration)
+    return slurm_configuration
 
 
 # Mail

@@ -15,6 +15,7 @@ _KUBEFLOW = "zenml.integrations.kubeflow"
 _PYTORCH = "zenml.integrations.pytorch.materializers"
 _RAY = "zenml.integrations.ray"
 _S3 = "zenml.integrations.s3"
+_SLURM = "zenml.integrations.slurm"
 _SKLEARN = "zenml.integrations.sklearn.materializers"
 _VAULT = "zenml.integrations.vault"
 
@@ -128,6 +129,13 @@ INTEGRATIONS: tuple[Integration, ...] = (
         materializers={
             "sklearn.base.BaseEstimator": f"{_SKLEARN}.sklearn_materializer.SklearnMaterializer",
         },
+    ),
+    Integration(
+        name="slurm",
+        flavors=(
+            _Flavor(_Type.ORCHESTRATOR, "slurm", f"{_SLURM}.orchestrators.SlurmOrchestrator", "slurm"),
+            _Flavor(_Type.STEP_OPERATOR, "slurm", f"{_SLURM}.step_operators.SlurmStepOperator", "slurm"),
+        ),
     ),
     Integration(
         name="vault",
