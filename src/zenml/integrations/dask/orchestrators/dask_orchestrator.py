@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import CancelledError
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from contextlib import closing
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-from distributed import Client, LocalCluster
-from distributed.scheduler import KilledWorker
 from pydantic import Field, field_validator
 
-from zenml.enums import ExecutionStatus, Reach
-from zenml.exceptions import RunError, StackValidationError, StepCrashedError
-from zenml.integrations.dask.orchestrators import dask_worker
-from zenml.model.runs import ErrorRecord, StepOutcome
+from zenml.enums import Reach
+from zenml.exceptions import StackValidationError
 from zenml.orchestrators import capacity
-from zenml.orchestrators.attempt_host import PackedRunner, received
+from zenml.orchestrators.attempt_host import PackedRunner
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator, Executor, StepRunner
-from zenml.orchestrators.capacity import Capacity, Reservations
+from zenml.orchestrators.capacity import Capacity
 from zenml.stack.checks import Check, tried
 
 if TYPE_CHECKING:
-    from distributed import Future
+    from distributed import Client, LocalCluster
 
-    from zenml.model.deployment import Deployment, ResourceSpec
-    from zenml.model.runs import StepTask
+    from zenml.model.deployment import Deployment
     from zenml.stack import Stack
+
+if find_spec("distributed") is None:
+    # Imported where the cluster is used: every process that executes a step makes this component, and has no need of it.
+    raise ModuleNotFoundError("No module named 'distributed'", name="distributed")
 
 _CONNECT = 10.0
 """Seconds for which a scheduler is waited for."""
-
-_ABSENT = 10.0
-"""Seconds for which a scheduler that has been there may be away."""
-
-_LOOK = 1.0
-"""Seconds between two looks at the cluster."""
-
-_PATIENCE = 10.0
-"""Seconds after its grace until an attempt that was cancelled is given up: its worker does not answer."""
-
-_AHEAD = 16
-"""How many steps for each thread Dask is given, so that a thread need not wait for this process between two of them."""
-
-_STALE = "zenml.exceptions.StaleAttemptError"
 
 
 class DaskOrchestrator(BaseOrchestrator):
@@ -110,7 +91,7 @@ class DaskOrchestrator(BaseOrchestrator):
             workers: Mapping[str, Mapping[str, float]] = {"the cluster": _own_resources()}
         else:
             with closing(self.client()) as client:
-                workers = {address: worker["resources"] for address, worker in _workers(client).items()}
+                workers = {address: worker["resources"] for address, worker in workers_of(client).items()}
                 self._check_versions(client)
             if not workers and self.max_workers is not None:
                 return  # one that grows when there is something to do
@@ -119,7 +100,7 @@ class DaskOrchestrator(BaseOrchestrator):
                     f"The Dask scheduler {self.address} of the orchestrator '{self.name}' has no workers: start some with "
                     f"`dask worker {self.address}`. If the cluster grows by itself, say how far: set the orchestrator's max_workers."
                 )
-        capacities = [_capacity(resources) for resources in workers.values()]
+        capacities = [capacity_of(resources) for resources in workers.values()]
         lacking = {
             name: min((there.lacks([need]) for there in capacities), key=len)
             for name, need in needs.items()
@@ -142,17 +123,23 @@ class DaskOrchestrator(BaseOrchestrator):
 
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
         """An executor on the cluster."""
-        variables = "ZENML_" if self.spread < Reach.NETWORK else None
-        return _DaskExecutor(self, deployment, stack, PackedRunner.of(run_step, variables))
+        from zenml.integrations.dask.orchestrators.dask_executor import DaskExecutor
 
-    def client(self) -> Client:
-        """A connection to the scheduler.
+        variables = "ZENML_" if self.spread < Reach.NETWORK else None
+        runner = PackedRunner.of(run_step, variables)
+        cluster = self.own_cluster() if self.address is None else None
+        return DaskExecutor(self, deployment, stack.metadata_store, runner, cluster)
+
+    def client(self, cluster: LocalCluster | None = None) -> Client:
+        """A connection to the scheduler: of `cluster`, or that at the address.
 
         Raises:
             StackValidationError: there is none.
         """
+        from distributed import Client
+
         try:
-            return Client(self.address, set_as_default=False, timeout=_CONNECT)
+            return Client(cluster or self.address, set_as_default=False, timeout=_CONNECT)
         except (OSError, TimeoutError, ValueError) as error:
             raise StackValidationError(
                 f"The Dask scheduler {self.address} of the orchestrator '{self.name}' does not answer: start it with `dask scheduler`, or "
@@ -161,6 +148,8 @@ class DaskOrchestrator(BaseOrchestrator):
 
     def own_cluster(self) -> LocalCluster:
         """A cluster for one run. Its worker is a part of this process: steps are executed in processes of their own anyway."""
+        from distributed import LocalCluster
+
         return LocalCluster(
             n_workers=1,
             threads_per_worker=self.max_workers or max(1, int(capacity.cores())),
@@ -174,12 +163,14 @@ class DaskOrchestrator(BaseOrchestrator):
     def _workers_found(self) -> str:
         with closing(self.client()) as client:
             self._check_versions(client)
-            count = len(_workers(client))
+            count = len(workers_of(client))
         if not count and self.max_workers is None:
             raise StackValidationError(f"The scheduler {self.address} has no workers.")
         return f"{count} worker{'' if count == 1 else 's'}"
 
     def _check_versions(self, client: Client) -> None:
+        from zenml.integrations.dask.orchestrators import dask_worker
+
         own = dask_worker.versions()
         for address, theirs in client.run(dask_worker.versions, on_error="return").items():
             if isinstance(theirs, BaseException):
@@ -194,182 +185,7 @@ class DaskOrchestrator(BaseOrchestrator):
                 )
 
 
-@dataclass(eq=False)
-class _Attempt:
-    task: StepTask
-    future: Future[StepOutcome]
-    deadline: float = field(default=float("inf"))
-
-
-class _DaskExecutor(Executor):
-    def __init__(
-        self, orchestrator: DaskOrchestrator, deployment: Deployment, stack: Stack, runner: PackedRunner
-    ) -> None:
-        self._orchestrator = orchestrator
-        self._store = stack.metadata_store
-        self._run = f"zenml-{deployment.run_uuid}"
-        self._run_name = deployment.run_name
-        self._specs = {step.name: step for step in deployment.steps}
-        self._attempts: dict[int, _Attempt] = {}
-        self._ended: list[StepOutcome] = []
-        self._done: SimpleQueue[_Attempt] = SimpleQueue()
-        self._next_look = 0.0
-        self._slots = 1
-        self._away_since: float | None = None
-        self._cluster = orchestrator.own_cluster() if orchestrator.address is None else None
-        self._client = (
-            orchestrator.client()
-            if self._cluster is None
-            else Client(self._cluster, set_as_default=False, timeout=_CONNECT)
-        )
-        self._client.register_plugin(dask_worker.RunPlugin(self._run, runner, orchestrator.grace_seconds))
-        workers = _workers(self._client).values()
-        self._reserved = Reservations(_capacity(*(worker["resources"] for worker in workers)))
-
-    def has_room(self, task: StepTask) -> bool:
-        """Whether a thread of the cluster is free, and what the step needs; what may wait there is waited for by the worker."""
-        if not self._attempts:
-            return True
-        self._look()
-        spec = self._specs[task.step]
-        may_wait = spec.timeout is None and spec.resources is None and self._orchestrator.max_workers is None
-        slots = self._slots * _AHEAD if may_wait else self._slots
-        return len(self._attempts) < slots and self._reserved.has_room(spec.resources)
-
-    def submit(self, task: StepTask) -> None:
-        """Give Dask a task."""
-        need = self._specs[task.step].resources
-        key = f"{task.step}-{uuid4().hex}"
-        future = self._client.submit(
-            dask_worker.execute,
-            self._run,
-            task,
-            key,
-            key=key,
-            resources=_resources(need) if need else None,
-            pure=False,
-        )
-        attempt = self._attempts[task.step_run_id] = _Attempt(task, future)
-        self._reserved.take(task.step_run_id, need)
-        future.add_done_callback(lambda _: self._done.put(attempt))
-
-    def wait(self, timeout: float | None = None) -> list[StepOutcome]:
-        """What Dask has done; raises RunError when the scheduler stays away."""
-        limit = float("inf") if timeout is None else time.monotonic() + timeout
-        while self._attempts and not self._ended:
-            now = time.monotonic()
-            for attempt in [a for a in self._attempts.values() if a.deadline <= now]:
-                self._end(attempt, _given_up(attempt.task))
-            self._see_scheduler()
-            if not self._ended:
-                self._take(max(0.0, min(_LOOK, limit - now)))
-            if now >= limit:
-                break
-        ended, self._ended = self._ended, []
-        return ended
-
-    def cancel(self, task: StepTask) -> None:
-        """Tell the worker that has it, whichever that is."""
-        attempt = self._attempts.get(task.step_run_id)
-        if attempt is None or attempt.deadline < float("inf"):
-            return
-        attempt.deadline = time.monotonic() + self._orchestrator.grace_seconds + _PATIENCE
-        if self._client.status != "running":
-            self._end(attempt, _given_up(task))
-            return
-        self._client.run(dask_worker.cancel, self._run, attempt.future.key, wait=False, on_error="ignore")
-
-    def close(self) -> None:
-        """End what runs, and let go of the cluster."""
-        for attempt in list(self._attempts.values()):
-            self.cancel(attempt.task)
-        with suppress(Exception):  # it may be gone
-            if self._client.status == "running":
-                self._client.unregister_worker_plugin(self._run)
-        self._client.close(timeout=_LOOK)
-        if self._cluster is not None:
-            self._cluster.close()
-
-    def _look(self) -> None:
-        if time.monotonic() < self._next_look:
-            return
-        self._next_look = time.monotonic() + _LOOK
-        if self._orchestrator.max_workers is not None:
-            self._slots = self._orchestrator.max_workers
-        elif self._client.status == "running":
-            with suppress(OSError):  # seen when outcomes are waited for
-                self._slots = sum(self._client.nthreads().values())
-
-    def _see_scheduler(self) -> None:
-        if self._client.status == "running":
-            self._away_since = None
-            return
-        now = self._away_since = self._away_since or time.monotonic()
-        if self._client.status == "closed" or time.monotonic() - now > _ABSENT:
-            raise self._gone()
-
-    def _gone(self) -> RunError:
-        return RunError(
-            f"The Dask scheduler {self._orchestrator.address} went away while steps of the run '{self._run_name}' were under way. Start it "
-            f"again, and go on with what is finished by `zenml pipeline runs resume {self._run_name}`."
-        )
-
-    def _take(self, timeout: float) -> None:
-        """Take what is done, of which there may be much at once."""
-        done: list[_Attempt] = []
-        with suppress(Empty):
-            done.append(self._done.get(timeout=timeout))
-            while True:
-                done.append(self._done.get_nowait())
-        known = [a for a in done if self._attempts.get(a.task.step_run_id) is a]
-        finished = [attempt for attempt in known if attempt.future.status == "finished"]
-        try:
-            values = self._client.gather([a.future for a in finished]) if finished else []
-        except (OSError, CancelledError) as error:  # nothing comes without the scheduler
-            raise self._gone() from error
-        outcomes = dict(zip(map(id, finished), values, strict=True))
-        raised: list[BaseException] = []
-        for attempt in known:
-            try:
-                self._end(attempt, self._outcome(attempt, outcomes.get(id(attempt))))
-            except BaseException as error:  # noqa: BLE001  told when all are settled
-                self._end(attempt, _given_up(attempt.task))
-                raised.append(error)
-        if raised:
-            raise raised[0]
-
-    def _outcome(self, attempt: _Attempt, outcome: StepOutcome | None) -> StepOutcome:
-        task, future = attempt.task, attempt.future
-        if outcome is not None:
-            exception: Any = outcome.exception
-            stale = getattr(exception, "report", None)
-            if stale is not None and stale.error is not None and stale.error.type == _STALE:
-                return self._recorded(task) or received(outcome, task)
-            return received(outcome, task)
-        if future.status != "error":
-            if self._client.status != "running":
-                raise self._gone()
-            return _crashed(task, "Dask has cancelled it.")
-        error = future.exception()
-        if isinstance(error, KilledWorker):
-            return _crashed(task, "the workers that it was given to were lost, one after the other.")
-        return _crashed(task, f"{type(error).__name__}: {error}")
-
-    def _recorded(self, task: StepTask) -> StepOutcome | None:
-        """What is recorded of a step that was completed by a worker which was lost before it could say so."""
-        if self._store.step(task.step_run_id).status is not ExecutionStatus.COMPLETED:
-            return None
-        artifacts = tuple(self._store.outputs(task.step_run_id).values())
-        return StepOutcome(task, ExecutionStatus.COMPLETED, artifacts)
-
-    def _end(self, attempt: _Attempt, outcome: StepOutcome) -> None:
-        del self._attempts[attempt.task.step_run_id]
-        self._reserved.release(attempt.task.step_run_id)
-        attempt.future.release()
-        self._ended.append(outcome)
-
-
-def _workers(client: Client) -> Mapping[str, Any]:
+def workers_of(client: Client) -> Mapping[str, Any]:
     workers: Mapping[str, Any] = client.scheduler_info()["workers"]
     return workers
 
@@ -379,7 +195,7 @@ def _own_resources() -> dict[str, float]:
     return {"CPU": capacity.cores(), "MEMORY": capacity.memory(), **devices}
 
 
-def _capacity(*resources: Mapping[str, float]) -> Capacity:
+def capacity_of(*resources: Mapping[str, float]) -> Capacity:
     """What workers have together, by the names that Dask's documentation uses; any other name is a token."""
     there: dict[str, float] = {}
     for one in resources:
@@ -387,18 +203,3 @@ def _capacity(*resources: Mapping[str, float]) -> Capacity:
             there[name] = there.get(name, 0) + amount
     gpus = tuple(map(str, range(int(there.pop("GPU", 0)))))
     return Capacity(there.pop("CPU", 0), int(there.pop("MEMORY", 0)), gpus, there)
-
-
-def _resources(need: ResourceSpec) -> dict[str, float]:
-    amounts = {"CPU": need.cpu or 0, "MEMORY": need.memory or 0, "GPU": need.gpu, **need.custom}
-    return {name: amount for name, amount in amounts.items() if amount}
-
-
-def _given_up(task: StepTask) -> StepOutcome:
-    return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
-
-
-def _crashed(task: StepTask, reason: str) -> StepOutcome:
-    error = StepCrashedError(f"The step '{task.label}' could not be brought to its end: {reason}")
-    record = ErrorRecord("zenml.exceptions.StepCrashedError", error.message)
-    return StepOutcome(task, ExecutionStatus.CRASHED, error=record, exception=error, is_recorded=False)
