@@ -48,6 +48,7 @@ INTEGRATIONS: tuple[Integration, ...] = (
                 f"{_AZURE}.secrets_managers.AzureSecretsManager",
                 "azure",
             ),
+            _Flavor(_Type.STEP_OPERATOR, "azureml", f"{_AZURE}.step_operators.AzureMLStepOperator", "azure"),
         ),
     ),
     Integration(

@@ -91,24 +91,28 @@ def replace_secrets(report: Report) -> Report:
 class AttemptHost:
     """Executes attempts of one run, each in a worker process; of as many threads at once as call it."""
 
-    def __init__(self, runner: PackedRunner, grace: float) -> None:
+    def __init__(self, runner: PackedRunner, grace: float, *, idle: float = _IDLE) -> None:
         self._runner = runner
         self._grace = grace
+        self._patience = idle
         self._changed = threading.Condition()
         self._idle: list[tuple[float, WorkerPool]] = []
         self._under_way: dict[str, tuple[StepTask, WorkerPool]] = {}
         self._cancelled: set[str] = set()
         self._is_closed = False
 
-    def execute(self, task: StepTask, key: str) -> StepOutcome:
-        """Execute an attempt to its end; whoever started the run gives the outcome to `received`. No two attempts have the same key."""
+    def execute(self, task: StepTask, key: str, devices: tuple[str, ...] = ()) -> StepOutcome:
+        """Execute an attempt to its end, by a process that sees these devices only, if any are named.
+
+        Whoever started the run gives the outcome to `received`. No two attempts have the same key.
+        """
         with self._changed:
             if self._is_closed or key in self._cancelled:
                 self._cancelled.discard(key)
                 return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
             pool = self._idle.pop()[1] if self._idle else self._new_pool()
             self._under_way[key] = task, pool
-            pool.submit(task)
+            pool.submit(task, devices)
         try:
             return _ended(pool, task)
         finally:
@@ -154,8 +158,8 @@ class AttemptHost:
         """End processes that were idle for long, until none is left."""
         with self._changed:
             while not self._is_closed and (self._idle or self._under_way):
-                self._changed.wait(_IDLE)
-                limit = time.monotonic() - _IDLE
+                self._changed.wait(self._patience)
+                limit = time.monotonic() - self._patience
                 for idle in [idle for idle in self._idle if idle[0] < limit]:
                     self._idle.remove(idle)
                     idle[1].close()

@@ -1,0 +1,1 @@
+"""Ray: an orchestrator and a step operator."""

@@ -1,0 +1,273 @@
+"""What orchestrator and step operator have in common: which cluster, what is sent there, and whether that works."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from zenml.config.global_config import GlobalConfiguration
+from zenml.enums import Reach
+from zenml.exceptions import StackValidationError
+from zenml.integrations.ray import tasks
+from zenml.integrations.ray.driver import ClusterGoneError, Target, connected
+from zenml.integrations.ray.head import RayHead
+from zenml.orchestrators import capacity
+from zenml.orchestrators.capacity import Capacity
+from zenml.stack import StackComponent
+from zenml.stack.checks import Check, tried
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from zenml.integrations.ray.driver import Driver, Node
+    from zenml.model.deployment import ResourceSpec
+
+_VERSIONS = 30.0
+"""Seconds within which the nodes of a cluster say what they have installed."""
+
+
+class RayCluster(StackComponent):
+    """A cluster, and what is sent there.
+
+    Args:
+        address: that of a running cluster: "ray://10.0.0.5:10001", the port for clients, from any machine, or "10.0.0.5:6379" from one
+            that belongs to the cluster. Without it, each run starts a cluster on this machine for itself.
+        shared: without an address, runs share a cluster on this machine, which `zenml stack up` starts and `zenml stack down` ends.
+        install: let Ray install the requirements of pipelines where steps are executed, by "pip" or "uv"; by default, they are there.
+        grows: whether the cluster adds nodes when something waits for them; then what fits on no node of now is not refused.
+        grace_seconds: how long the code of a cancelled step may clean up before its process is killed.
+    """
+
+    address: str | None = None
+    shared: bool = False
+    install: Literal["pip", "uv"] | None = None
+    grows: bool = False
+    grace_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
+
+    @field_validator("address")
+    @classmethod
+    def _check_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value if "://" in value else f"//{value}")
+            is_whole = bool(parts.hostname and parts.port) and parts.scheme in ("", "ray")
+        except ValueError:
+            is_whole = False
+        if not is_whole:
+            raise ValueError(
+                f"{value!r} is no address of a cluster: expected one as ray://10.0.0.5:10001 or 10.0.0.5:6379"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _check_shared(self) -> Self:
+        if self.shared and self.address is not None:
+            raise ValueError("a cluster with an address is not started from here: leave out `shared`")
+        return self
+
+    @property
+    def spread(self) -> Reach:
+        """Processes of this machine, or of those of the cluster."""
+        if self.address is None:
+            return Reach.HOST
+        host = urlsplit(self.address if "://" in self.address else f"//{self.address}").hostname or ""
+        if host == "localhost":
+            return Reach.HOST
+        try:
+            return Reach.HOST if ipaddress.ip_address(host).is_loopback else Reach.NETWORK
+        except ValueError:
+            return Reach.NETWORK
+
+    @property
+    def local_path(self) -> str | None:
+        """Where the files of a cluster lie that runs share."""
+        if not self.shared:
+            return None
+        return str(GlobalConfiguration().config_directory / "local_stores" / str(self.uuid))
+
+    @property
+    def is_provisioned(self) -> bool:
+        """Whether a shared cluster was made."""
+        return not self.shared or RayHead.is_in(self._folder)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a shared cluster runs."""
+        return not self.shared or (self.is_provisioned and RayHead.load(self._folder).address is not None)
+
+    def provision(self) -> None:
+        """Start the shared cluster."""
+        RayHead.at(self._folder, cpus=self._own_cpus()).bring_up()
+
+    def resume(self) -> None:
+        """Start the shared cluster again."""
+        self.provision()
+
+    def suspend(self) -> None:
+        """End the shared cluster."""
+        if self.shared and RayHead.is_in(self._folder):
+            RayHead.load(self._folder).bring_down()
+
+    def deprovision(self) -> None:
+        """End the shared cluster, and remove what it has left."""
+        import shutil
+
+        self.suspend()
+        if self.shared:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def check(self) -> Iterator[Check]:
+        """Whether the cluster takes tasks, and its nodes understand this process."""
+        yield from super().check()
+        if self.address is not None or (self.shared and self.is_running):
+            yield tried("nodes", self._nodes_found, "Start the cluster with `ray start --head`.")
+
+    def target(self, requirements: Sequence[str] = (), source_root: str = "") -> Target:
+        """What to connect to for a run with these requirements, whose code lies below `source_root`.
+
+        Raises:
+            StackValidationError: a shared cluster does not run.
+        """
+        runtime: dict[str, Any] = {}
+        if self.install and requirements:
+            runtime[self.install] = list(requirements)
+        if self.spread is Reach.NETWORK and source_root:
+            runtime |= {"working_dir": source_root, "excludes": [".git", ".venv", ".zen", "__pycache__"]}
+        options: dict[str, Any] = {"runtime_env": runtime} if runtime else {}
+        if self.address is not None:
+            return Target(self.address, options)
+        if not self.shared:
+            return Target(None, {**own_cluster(self._own_cpus()), **options})
+        if (address := RayHead.load(self._folder).address if self.is_provisioned else None) is None:
+            raise StackValidationError(
+                f"The cluster of the {self.TYPE.display} '{self.name}' does not run: start it with `zenml stack up`."
+            )
+        return Target(address, options, RayHead.load(self._folder).token)
+
+    def check_needs(self, needs: Mapping[str, ResourceSpec | None]) -> None:
+        """See that the cluster takes tasks, and for each step has a node with what it needs.
+
+        Raises:
+            StackValidationError: it is not so.
+        """
+        if self.address is None and not self.shared:
+            there = [node_capacity(_own_resources(self._own_cpus()))]
+        else:
+            with connected(self.target()) as driver:
+                self._check_versions(driver)
+                there = [node_capacity(node.resources) for node in driver.nodes]
+        if self.grows:
+            return
+        lacking = {
+            name: min((one.lacks([need]) for one in there), key=len)
+            for name, need in needs.items()
+            if need is not None
+        }
+        if reasons := [
+            f"  the step '{name}' needs {one}" for name, lacks in lacking.items() for one in lacks
+        ]:
+            remedy = (
+                "Let them ask for less."
+                if self.address is None
+                else "Let them ask for less, or say what nodes have when they are started: `ray start ... --num-cpus=8 --num-gpus=1 "
+                "--resources='{\"license\": 1}'`. If the cluster adds nodes by itself, set the field grows."
+            )
+            raise StackValidationError(
+                f"No node of the {self.TYPE.display} '{self.name}' has what these steps need:\n"
+                + "\n".join(reasons)
+                + f"\n{remedy}"
+            )
+
+    def _own_cpus(self) -> int:
+        """How many cores a cluster has that is started from here."""
+        return max(1, int(capacity.cores()))
+
+    @property
+    def _folder(self) -> str:
+        assert self.local_path is not None  # noqa: S101 - asked for shared clusters
+        return self.local_path
+
+    def _nodes_found(self) -> str:
+        with connected(self.target()) as driver:
+            self._check_versions(driver)
+            nodes = driver.nodes
+        cpus = sum(node.resources.get("CPU", 0) for node in nodes)
+        return f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}, {cpus:g} CPU{'' if cpus == 1 else 's'}"
+
+    def _check_versions(self, driver: Driver) -> None:
+        """See that nodes which were not asked yet have what this process has."""
+        new = {node.id: node for node in driver.nodes if node.id not in driver.known}
+        for id_ in new:
+            driver.start(id_, "versions", (), {"num_cpus": 0, "node": id_, "max_retries": 0})
+        own = tasks.versions()
+        while new:
+            try:
+                ended = driver.wait(_VERSIONS)
+            except ClusterGoneError as error:
+                raise StackValidationError(str(error)) from None
+            if not ended:
+                names = ", ".join(node.address for node in new.values())
+                raise StackValidationError(
+                    f"These nodes of the Ray cluster start no process within {_VERSIONS:g} seconds: {names}. Look at their logs."
+                )
+            for one in ended:
+                node = new.pop(one.key)
+                if one.error == "lost":
+                    continue  # it is gone, and counts no more
+                if one.error:
+                    raise StackValidationError(
+                        f"The Ray node {node.address} cannot be used, since it cannot import what steps need: {one.reason}. Install there "
+                        "what is installed here, in the same versions."
+                    )
+                if one.value != own:
+                    raise StackValidationError(
+                        f"The Ray node {node.address} has version {one.value[0]} of this framework on Python {one.value[1]}, but this is "
+                        f"{own[0]} on Python {own[1]}: install the same ones there."
+                    )
+                driver.known.add(node.id)
+
+
+def own_cluster(cpus: int) -> dict[str, Any]:
+    """What `ray.init` is told of a cluster that is started from here. Values of steps do not go through its memory."""
+    return {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": 100 << 20}
+
+
+def node_capacity(resources: Mapping[str, float]) -> Capacity:
+    """What a node, or several together, has, of what Ray says about it; names of the user's are tokens."""
+    tokens = dict(resources)
+    gpus = tuple(map(str, range(int(tokens.pop("GPU", 0)))))
+    return Capacity(tokens.pop("CPU", 0), int(tokens.pop("memory", 0)), gpus, tokens)
+
+
+def together(nodes: Sequence[Node]) -> dict[str, float]:
+    """What nodes have in sum."""
+    there: dict[str, float] = {}
+    for node in nodes:
+        for name, amount in node.resources.items():
+            there[name] = there.get(name, 0) + amount
+    return there
+
+
+def task_options(need: ResourceSpec | None) -> dict[str, Any]:
+    """What a step needs, as options of a task: one core, unless it says something else."""
+    if need is None:
+        return {"num_cpus": 1}
+    options: dict[str, Any] = {
+        "num_cpus": 1 if need.cpu is None else need.cpu,
+        "resources": dict(need.custom),
+    }
+    if need.memory:
+        options["memory"] = need.memory
+    if need.gpu:
+        options["num_gpus"] = need.gpu
+    return options
+
+
+def _own_resources(cpus: int) -> dict[str, float]:
+    devices = {"GPU": len(found)} if (found := capacity.devices()) else {}
+    return {"CPU": cpus, "memory": capacity.memory(), **devices}
