@@ -1,0 +1,5 @@
+"""Pipelines on Kubeflow Pipelines."""
+
+from zenml.integrations.kubeflow.orchestrators.kubeflow_orchestrator import KubeflowOrchestrator
+
+__all__ = ["KubeflowOrchestrator"]
