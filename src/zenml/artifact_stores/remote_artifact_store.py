@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
@@ -14,7 +13,7 @@ from pydantic import BeforeValidator, ByteSize, model_validator
 from zenml.artifact_stores.base_artifact_store import BaseArtifactStore
 from zenml.enums import Reach
 from zenml.exceptions import ArtifactStoreInterfaceError, SecretError
-from zenml.io.read_cache import ReadCache
+from zenml.io.read_cache import ReadCache, cache_folder
 from zenml.io.remote import RemoteFiles
 from zenml.io.remote_errors import Remote
 from zenml.secret.known import remember
@@ -84,7 +83,7 @@ class RemoteArtifactStore(BaseArtifactStore):
         """Where files are kept that were read."""
         if not self.cache_size or self.reach is not Reach.NETWORK:
             return None
-        return _read_cache(_cache_folder(), self.cache_size)
+        return _read_cache(cache_folder("artifacts"), self.cache_size)
 
     def read_bytes(self, path: str) -> bytes:
         """The content of a file that fits into memory: one request, where the service can."""
@@ -188,11 +187,6 @@ def _literal_secrets(value: Any) -> Iterator[str]:
                 yield key
             elif not isinstance(item, str):
                 yield from _literal_secrets(item)
-
-
-def _cache_folder() -> Path:
-    given = os.environ.get("XDG_CACHE_HOME")
-    return Path(given or Path.home() / ".cache") / "zenml" / "artifacts"
 
 
 @functools.cache

@@ -13,14 +13,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zenml.engine.capture import own_process
+from zenml.engine.code_archive import located
 from zenml.engine.errors import error_record
 from zenml.engine.runner import Runner, is_retried
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunCancelledError, StepTimeoutError, StoreError, ZenMLBaseException
-from zenml.jobs.tasks import IN_FLIGHT, job_root, job_stack, read_document, task_of, unpacked_store
+from zenml.jobs.tasks import IN_FLIGHT, job_stack, read_document, task_of, unpacked_store
 from zenml.model.deployment import Deployment
 from zenml.model.json import canonical
 from zenml.stack import Stack
@@ -49,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What is imported below may run a pipeline without `if __name__ == "__main__"`: it must not, again and again.
     os.environ["ZENML_PREVENT_PIPELINE_EXECUTION"] = "true"
     given = parser.parse_args(arguments)
-    document = read_document(given.task, unpacked_store(given.stack))
-    deployment = Deployment.from_document(document["deployment"])
-    stack = Stack.from_spec(job_stack(deployment.stack), job_root(deployment.source_root))
+    store = unpacked_store(given.stack)
+    document = read_document(given.task, store)
+    deployment = located(Deployment.from_document(document["deployment"]), store)
+    stack = Stack.from_spec(job_stack(deployment.stack), Path(deployment.source_root))
     task = task_of(document, stack.metadata_store)
     step = load_step(deployment, task.step)
     with _watched(deployment.step(task.step), task, stack):
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def load_step(deployment: Deployment, name: str) -> BaseStep:
     """The code of a step of the deployment, with the materializers that were chosen for its outputs."""
-    spec, root = deployment.step(name), job_root(deployment.source_root)
+    spec, root = deployment.step(name), Path(deployment.source_root)
     step = BaseStep.load(spec.source, root)
     if chosen := {o.name: o.materializers for o in spec.outputs if o.materializers}:
         step.with_return_materializers(

@@ -13,8 +13,10 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zenml.engine.code_archive import located
 from zenml.engine.control import Control, Past
 from zenml.engine.entrypoint import load_step
 from zenml.engine.exported import LONG_LEASE, settle
@@ -22,7 +24,7 @@ from zenml.engine.observer import ended, present_observer
 from zenml.engine.signals import terminable
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunError, ZenMLBaseException
-from zenml.jobs.tasks import job_root, job_stack, read_document, unpacked_store
+from zenml.jobs.tasks import job_stack, read_document, unpacked_store
 from zenml.logger import show_messages
 from zenml.model.deployment import Deployment
 from zenml.model.runs import Ending, RunRegistration
@@ -62,8 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["ZENML_PREVENT_PIPELINE_EXECUTION"] = "true"
     show_messages()
     try:
-        deployment = Deployment.from_document(read_document(given.deployment, unpacked_store(given.stack)))
-        stack = Stack.from_spec(job_stack(deployment.stack), job_root(deployment.source_root))
+        artifacts = unpacked_store(given.stack)
+        deployment = located(Deployment.from_document(read_document(given.deployment, artifacts)), artifacts)
+        stack = Stack.from_spec(job_stack(deployment.stack), Path(deployment.source_root))
         if given.end:
             return _end(deployment, stack, given.run_id)
         with terminable():
@@ -180,7 +183,7 @@ def _call_hook(deployment: Deployment, hook: str, ending: Ending) -> None:
     module = deployment.source.partition(":")[0]
     source = hook.replace("__main__.", f"{module}.", 1) if hook.startswith("__main__.") else hook
     try:
-        function = import_class(source, job_root(deployment.source_root))
+        function = import_class(source, Path(deployment.source_root))
     except ImportError as error:
         logger.warning("The hook `%s` is not called: it cannot be imported: %s", hook, error)
     else:

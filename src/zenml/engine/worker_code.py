@@ -14,13 +14,15 @@ from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from zenml.engine.code_archive import unpacked_code
 from zenml.engine.worker_logging import Logging
 from zenml.exceptions import StepInterfaceError, sentence
+from zenml.jobs.tasks import packed_stack, unpacked_store
 from zenml.materializers.classes import class_at
 from zenml.materializers.pickling import Pickler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from typing_extensions import Self
 
@@ -91,6 +93,34 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """Where the project's files are for a machine that does not have them: `root` is their folder here, `stack` opens the store."""
+
+    root: str
+    archive: str
+    stack: str
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Self | None:
+        """Those of the deployment; None where every machine has them."""
+        if deployment.code_archive is None:
+            return None
+        return cls(deployment.source_root, deployment.code_archive, packed_stack(deployment.stack))
+
+    def fetched(self) -> Path:
+        """Their folder on this machine."""
+        return unpacked_code(self.archive, unpacked_store([self.stack]))
+
+    def path_there(self, path: Iterable[str], root: Path) -> list[str]:
+        """The folders that modules are imported from, with `root` in place of the one here."""
+        here = Path(self.root)
+        return [
+            str(root / Path(entry).relative_to(here)) if Path(entry).is_relative_to(here) else entry
+            for entry in path
+        ]
+
+
+@dataclass(frozen=True)
 class Code:
     """A run's deployment and steps, on their way to another process. `content` is a pickle; `program` is there if that needs it."""
 
@@ -98,6 +128,7 @@ class Code:
     arguments: tuple[str, ...]
     program: Program | None
     content: bytes
+    sources: Sources | None = None
 
     @classmethod
     def of(cls, deployment: Deployment, steps: Mapping[str, BaseStep]) -> Self:
@@ -122,7 +153,11 @@ class Code:
                 f"{sentence(error)} Make such objects inside of the step, or define the step at the top of a file."
             ) from error
         return cls(
-            tuple(sys.path), tuple(sys.argv), program if pickler.needs_program else None, buffer.getvalue()
+            tuple(sys.path),
+            tuple(sys.argv),
+            program if pickler.needs_program else None,
+            buffer.getvalue(),
+            Sources.of(deployment),
         )
 
     def load(self) -> tuple[Deployment, dict[str, BaseStep]]:
@@ -132,7 +167,9 @@ class Code:
             StepInterfaceError: the code cannot be imported here.
         """
         # Its own folders last: on another machine, the packages may lie elsewhere.
-        sys.path[:] = dict.fromkeys([*self.path, *sys.path])
+        root = self.sources.fetched() if self.sources else None
+        path = self.path if self.sources is None or root is None else self.sources.path_there(self.path, root)
+        sys.path[:] = dict.fromkeys([*path, *sys.path])
         sys.argv[:] = self.arguments
         # What is imported below may run a pipeline without `if __name__ == "__main__"`: it must not, again and again.
         os.environ["ZENML_PREVENT_PIPELINE_EXECUTION"] = "true"
@@ -151,7 +188,7 @@ class Code:
         for name, value in definitions.items():
             setattr(main, name, value)
         arranged.apply()
-        return deployment, steps
+        return (deployment if root is None else replace(deployment, source_root=str(root))), steps
 
 
 class _Pickler(Pickler):

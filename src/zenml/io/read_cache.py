@@ -13,6 +13,12 @@ _LEFT_BEHIND = 24 * 3600
 _OFTEN = 20
 
 
+def cache_folder(name: str) -> Path:
+    """The folder of this user's for copies of that kind, which can be removed at any time."""
+    given = os.environ.get("XDG_CACHE_HOME")
+    return Path(given or Path.home() / ".cache") / "zenml" / name
+
+
 class ReadCache:
     """Keeps files by the SHA-256 of their content in `folder`, about `limit` bytes of them: those that were used last.
 

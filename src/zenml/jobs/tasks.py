@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,15 @@ from zenml.model.json import canonical
 from zenml.model.records import ComponentRecord, FlavorRecord
 from zenml.model.runs import CacheKey, StepTask
 from zenml.stack import Stack
+from zenml.stack.flavors import find_flavor
 
 if TYPE_CHECKING:
     from zenml.artifact_stores import BaseArtifactStore
     from zenml.metadata_stores import BaseMetadataStore
     from zenml.model.deployment import Deployment
+
+SOURCE_ROOT = "ZENML_SOURCE_ROOT"
+"""The environment variable that says in an image where it has the project's files."""
 
 IN_FLIGHT = ".in_flight"
 """Ending of the name of a file beside a task's: it says which step run of another run is computing the same result."""
@@ -106,22 +110,31 @@ def unpacked_store(words: Sequence[str]) -> BaseArtifactStore:
         {record.type: record for record in records},
         tuple(FlavorRecord.from_document(key, value) for key, value in document["flavors"].items()),
     )
-    part, broken = Stack.from_spec_in_part(job_stack(spec), job_root(""))
+    part, broken = Stack.from_spec_in_part(job_stack(spec), Path(os.environ.get(SOURCE_ROOT, "")))
     for error in broken.values():
         raise error
     return part.artifact_store
 
 
-def job_root(source_root: str) -> Path:
-    """The folder that sources are relative to, in this process: an image says where it has them."""
-    return Path(os.environ.get("ZENML_SOURCE_ROOT") or source_root)
-
-
 def job_stack(spec: StackSpec) -> StackSpec:
-    """The stack as a job sees it: with the secrets that it was given, in place of a secrets manager that it cannot reach."""
+    """The stack as a job sees it: with the secrets that it was given, in place of a secrets manager that it cannot reach.
+
+    What starts jobs is not needed in them, nor are the libraries for it: an orchestrator of an integration is stood for by the local one, a
+    step operator left out.
+    """
+    spec = replace(spec, components=dict(_needed_in_jobs(spec)))
     type_ = StackComponentType.SECRETS_MANAGER
     if received_secrets() is None or type_ not in spec.components:
         return spec
     carried = replace(spec.components[type_], flavor=_CARRIED.name, configuration={}, secret_fields=())
     flavors = (*(f for f in spec.flavors if f.type is not type_), _CARRIED)
     return replace(spec, components={**spec.components, type_: carried}, flavors=flavors)
+
+
+def _needed_in_jobs(spec: StackSpec) -> Iterator[tuple[StackComponentType, ComponentRecord]]:
+    for type_, record in spec.components.items():
+        starts_jobs = type_ in (StackComponentType.ORCHESTRATOR, StackComponentType.STEP_OPERATOR)
+        if not starts_jobs or find_flavor(type_, record.flavor, spec.flavors).integration is None:
+            yield type_, record
+        elif type_ is StackComponentType.ORCHESTRATOR:
+            yield type_, replace(record, flavor="local", configuration={}, secret_fields=())

@@ -182,6 +182,7 @@ class Deployment:
     on_success: str | None = None
     docker: DockerSpec = DockerSpec()
     images: Mapping[str, str] = field(default_factory=dict)
+    code_archive: str | None = None
 
     def step(self, name: str) -> StepSpec:
         """The step of that name. Raises KeyError."""
@@ -213,6 +214,7 @@ class Deployment:
             "on_success": self.on_success,
             "docker": _without_defaults(self.docker),
             "images": dict(self.images),
+            "code_archive": self.code_archive,
             "steps": [_step_document(step) for step in self.steps],
             "stack": {
                 "name": self.stack.name,
@@ -254,6 +256,7 @@ class Deployment:
             on_success=document.get("on_success"),
             docker=_docker_from(document.get("docker", {})),
             images=document.get("images", {}),
+            code_archive=document.get("code_archive"),
             steps=tuple(_step_from(value) for value in document["steps"]),
             stack=StackSpec(
                 name=stack["name"],

@@ -173,19 +173,21 @@ def compile_for(
 
 
 def execute(prepared: Prepared, past: Past | None = None) -> PipelineRunView:
-    """Execute it, in images that are made before, and wait for the end.
+    """Execute it, in images that are made before or with code that is sent ahead, and wait for the end.
 
     Raises:
         ImageError: an image cannot be built or pushed. Nothing is recorded then.
         Exception: the first failing step's, with a note that names run and step.
     """
     from zenml.engine import execute
+    from zenml.engine.code_archive import with_code
     from zenml.images.build import build_images
     from zenml.post_execution import run_view
 
     pipeline, compiled, stack = prepared.pipeline, prepared.compiled, prepared.stack
     logger.info("Using stack `%s` to run pipeline `%s`...", stack.name, pipeline.name)
     deployment = replace(compiled.deployment, images=build_images(compiled.deployment, stack))
+    deployment = with_code(deployment, stack)
     result = execute(
         deployment,
         compiled.steps,
