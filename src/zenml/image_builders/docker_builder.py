@@ -22,7 +22,7 @@ _DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
 class DockerBuilder(ImageBuilder):
-    """The engine at DOCKER_HOST, else the one of this machine.
+    """The engine at `host`, else at DOCKER_HOST, else the one of this machine.
 
     Raises:
         ImageError: (at instantiation) no engine answers, or the library for it is not installed.
@@ -31,9 +31,9 @@ class DockerBuilder(ImageBuilder):
     NAME: ClassVar[BuilderName] = "docker"
     runs_images: ClassVar[bool] = True
 
-    def __init__(self, access: RegistryAccess | None = None) -> None:
+    def __init__(self, access: RegistryAccess | None = None, host: str | None = None) -> None:
         super().__init__(access)
-        self._client = _connect()
+        self._client = _connect(host)
 
     def has_image(self, image: str) -> bool:
         """Whether the engine has it."""
@@ -103,7 +103,7 @@ class DockerBuilder(ImageBuilder):
             self._client.login(username, password, registry=registry, reauth=True)
 
 
-def _connect() -> DockerClient:
+def _connect(host: str | None) -> DockerClient:
     try:
         import docker
     except ImportError:
@@ -114,14 +114,15 @@ def _connect() -> DockerClient:
 
     client = None
     try:
-        client = docker.from_env(timeout=_PATIENCE)
+        environment = {**os.environ, "DOCKER_HOST": host} if host else None
+        client = docker.from_env(timeout=_PATIENCE, environment=environment)
         client.ping()
     except (DockerException, OSError, ValueError) as error:
         if client is not None:
             client.close()
-        host = os.environ.get("DOCKER_HOST", _DEFAULT_HOST)
+        place = host or os.environ.get("DOCKER_HOST", _DEFAULT_HOST)
         raise ImageError(
-            f"No Docker engine answers at {host}: {error}. Start it, or say where it is by the environment variable DOCKER_HOST."
+            f"No Docker engine answers at {place}: {error}. Start it, or say where it is by the environment variable DOCKER_HOST."
         ) from None
     client.api.timeout = None  # a command of a Dockerfile may print nothing for long
     return client

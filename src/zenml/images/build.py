@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
 from zenml.exceptions import ConfigurationError, ImageError, SecretError, UnreadableFileError
 from zenml.image_builders.choice import find_builder
@@ -62,21 +61,21 @@ def build_images(deployment: Deployment, stack: Stack) -> dict[str, str]:
         SecretError: something secret would be in an image.
         StoreError: the container registry does not answer, or refuses us.
     """
-    bases = _bases(deployment, stack)
-    if not bases:
+    users = _users(deployment, stack)
+    if not users:
         return {}
     with ExitStack() as resources:
         project = _Project(deployment, stack, resources)
-        built = {base: _Image(project, base).ensure() for base in dict.fromkeys(bases.values())}
-    return {type_.value: built[base] for type_, base in bases.items()}
+        built = {user: _Image(project, *user).ensure() for user in dict.fromkeys(users.values())}
+    return {type_.value: built[user] for type_, user in users.items()}
 
 
-def _bases(deployment: Deployment, stack: Stack) -> dict[StackComponentType, str | None]:
-    """What the images are to begin with, by the component that uses them."""
+def _users(deployment: Deployment, stack: Stack) -> dict[StackComponentType, tuple[str | None, str | None]]:
+    """The components that use images: what these are to begin with, and the Docker engine that runs them."""
     users: list[BaseOrchestrator | BaseStepOperator] = [stack.orchestrator]
     if stack.step_operator is not None and any(step.step_operator for step in deployment.steps):
         users.append(stack.step_operator)
-    return {user.TYPE: user.image_base for user in users if user.uses_image}
+    return {user.TYPE: (user.image_base, user.docker_host) for user in users if user.uses_image}
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,6 @@ class _Project:
         root = Path(self.deployment.source_root)
         local = (component.local_path for component in self.stack.components.values())
         never = {str(Path(path).resolve()) for path in local if path}
-        never |= {str(root.resolve() / ".zen"), str(GlobalConfiguration().config_directory.resolve())}
         return context_of(root, dockerignore_file=self.deployment.docker.dockerignore_file, never=never)
 
     @cached_property
@@ -106,18 +104,6 @@ class _Project:
         lines = sorted({*self.deployment.requirements, *self.stack.requirements(outside)})
         _check_requirements(lines)
         return tuple(lines)
-
-    @cached_property
-    def builder(self) -> ImageBuilder:
-        registry = self.stack.container_registry
-        access = registry.access if registry else None
-        builder = self.resources.enter_context(find_builder(self.deployment.docker.builder, access))
-        if registry is None and not builder.runs_images:
-            raise ImageError(
-                f"What {builder.NAME} builds stays where nothing else finds it: the stack '{self.stack.name}' needs a container registry, "
-                "or a Docker engine as builder."
-            )
-        return builder
 
     @cached_property
     def dockerfile(self) -> str | None:
@@ -138,13 +124,14 @@ class _Image:
     project: _Project
     base: str | None
     """What the component that uses it wants it to begin with."""
+    docker_host: str | None
 
     def ensure(self) -> str:
         """Its name, when it is where containers of the run find it."""
         registry, tag = self.project.stack.container_registry, self._tag
         if registry is None:
             name = f"{_NAME}:{tag}"
-            if self.project.builder.has_image(name):
+            if self._builder.has_image(name):
                 logger.info("The image %s is unchanged.", name)
             else:
                 self._build(name)
@@ -153,11 +140,24 @@ class _Image:
         if registry.has_image(name):
             logger.info("The image %s is unchanged.", name)
             return name
-        if not self.project.builder.has_image(name):
+        if not self._builder.has_image(name):
             self._build(name)
         logger.info("Pushing the image %s.", name)
-        registry.push_image(name, self.project.builder)
+        registry.push_image(name, self._builder)
         return name
+
+    @cached_property
+    def _builder(self) -> ImageBuilder:
+        project, registry = self.project, self.project.stack.container_registry
+        access = registry.access if registry else None
+        found = find_builder(project.deployment.docker.builder, access, self.docker_host)
+        builder = project.resources.enter_context(found)
+        if registry is None and not builder.runs_images:
+            raise ImageError(
+                f"What {builder.NAME} builds stays where nothing else finds it: the stack '{project.stack.name}' needs a container "
+                "registry, or a Docker engine as builder."
+            )
+        return builder
 
     @cached_property
     def _own_base(self) -> str | None:
@@ -184,7 +184,7 @@ class _Image:
         )
 
     def _build(self, name: str) -> None:
-        builder, context = self.project.builder, self.project.context
+        builder, context = self._builder, self.project.context
         network = self.project.deployment.docker.build_network
         logger.info(
             "Building the image %s with %s, of %d files in %s.",

@@ -69,7 +69,7 @@ def context_of(root: Path, *, dockerignore_file: str | None = None, never: Colle
 
     Left out is what the pipeline's `dockerignore_file` says, else .dockerignore, else the .gitignore and .zenignore of every folder. Before
     these come rules of our own, which they can undo: no version control, no caches, no files that look like secrets. Never in are the
-    paths `never`, virtual environments, and links that lead out of the folder.
+    paths `never`, this framework's own configuration, virtual environments, and links that lead out of the folder.
 
     Raises:
         ConfigurationError: the folder is no project, but the whole home or disk.
@@ -86,7 +86,8 @@ def context_of(root: Path, *, dockerignore_file: str | None = None, never: Colle
     secret = git_rules(_SECRET_FILES)
     nested = not (dockerignore_file or given.exists())
     own = Rules() if nested else docker_rules(_text(given))
-    walk = _Walk(root, secret, frozenset(never), nested=nested)
+    own_folders = (root / ".zen", GlobalConfiguration().config_directory.resolve())
+    walk = _Walk(root, secret, frozenset({*never, *map(str, own_folders)}), nested=nested)
     files = tuple(sorted(walk.files("", rules + secret + own), key=lambda file: file.name))
     if walk.secrets:
         logger.warning(

@@ -97,6 +97,11 @@ class BaseOrchestrator(StackComponent):
         return None
 
     @property
+    def docker_host(self) -> str | None:
+        """Where the Docker engine is that runs the containers, and so builds their images too; None for the one that DOCKER_HOST names."""
+        return None
+
+    @property
     def spread(self) -> Reach:
         """What the steps have in common with each other and the caller: every component of the stack must reach that far."""
         return Reach.PROCESS

@@ -43,10 +43,15 @@ class Shipping(LocalOrchestrator):
     uses_image: ClassVar[bool] = True
 
     base: str = ""
+    host: str | None = None
 
     @property
     def image_base(self) -> str | None:
         return self.base or None
+
+    @property
+    def docker_host(self) -> str | None:
+        return self.host
 
 
 @step
@@ -192,6 +197,17 @@ def test_no_engine(project: Path, docker_engine: DockerEngine, monkeypatch: pyte
     assert message.endswith("Start it, or say where it is by the environment variable DOCKER_HOST.")
     del caught
     gc.collect()
+
+
+def test_the_engine_of_the_component(
+    project: Path, docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    orchestrator = Shipping(name="shipping", base=docker_engine.base_image, host=docker_engine.url)
+    with isolated_stack(project.parent, orchestrator=orchestrator):
+        image = image_of(made().run())
+    with docker_engine.client() as client:
+        assert client.images.list(image)
 
 
 # Registries

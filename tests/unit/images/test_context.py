@@ -141,9 +141,7 @@ def test_what_never_goes_in(tree: Path, caplog: pytest.LogCaptureFixture):
     (tree / "outside").symlink_to("/etc/passwd")
     (tree / "inside").symlink_to(tree / "docs" / "a.txt")
     with caplog.at_level(logging.WARNING, logger="zenml"):
-        found = {
-            file.name: file for file in context_of(tree, never=[str(tree / ".zen"), str(tree / "data")]).files
-        }
+        found = {file.name: file for file in context_of(tree, never=[str(tree / "data")]).files}
     assert set(FILES) - set(found) == {"data/1.csv", "data/2.csv", "data/raw/3.csv"}
     assert set(found) - set(FILES) == {".dockerignore", "inside"}
     assert found["inside"].target == "docs/a.txt"
