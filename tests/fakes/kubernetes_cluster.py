@@ -114,6 +114,8 @@ class FakeKubernetes(Fake):
         self.asked: list[str] = []
         """Each request that was made, as "GET PATH"."""
         self.is_gone = False
+        self.lost_answers = 0
+        """To how many more requests that make something the answer is lost on its way."""
         self.version = f"v{VERSION}"
         self._threads: list[threading.Thread] = []
         self._number = count(1)
@@ -147,7 +149,11 @@ class FakeKubernetes(Fake):
             namespace = match and (match["namespace"] or match["batch"])
             if namespace not in (None, NAMESPACE):
                 raise Refused(404, "NotFound", f'namespaces "{namespace}" not found')
-            return super().answer(asked)
+            answer = super().answer(asked)
+            if asked.method == "POST" and self.lost_answers:
+                self.lost_answers -= 1
+                raise ConnectionResetError
+            return answer
         except Refused as refused:
             return refused.answer
 
@@ -264,6 +270,13 @@ class FakeKubernetes(Fake):
         with self.lock:
             (pod,) = (pod for pod in self.pods.values() if pod.job == job)
             self._delete_pod(pod)
+
+    def remove_ended(self) -> None:
+        """As the cluster does when the time of Jobs has come that have ended."""
+        with self.lock:
+            for name, job in list(self.jobs.items()):
+                if "status" in job and "ttlSecondsAfterFinished" in job["spec"]:
+                    self._delete_job(name)
 
     def running(self, step: str) -> list[str]:
         """The Jobs of a step whose pods run."""

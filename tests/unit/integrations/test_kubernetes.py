@@ -151,8 +151,8 @@ users: [{name: me, user: {token: x}}]
     with pytest.raises(StackValidationError) as raised:
         KubernetesOrchestrator(name="kubernetes", kubernetes_context="far").jobs()
     assert str(raised.value) == (
-        f"No Kubernetes cluster is known here by the context 'far': {tmp_path}/config has 'near'. Set the component's kubernetes_context to one "
-        "of these."
+        f"No Kubernetes cluster is known here by the context 'far': {tmp_path}/config has 'near'. "
+        "Set the component's kubernetes_context to one of these."
     )
     with pytest.raises(StackValidationError) as raised:
         KubernetesOrchestrator(name="kubernetes").jobs()

@@ -98,9 +98,10 @@ class Api:
                 _request_timeout=_TIMEOUT,
             )
             response.data  # noqa: B018  all of it is read
-        except ApiException as error:
-            raise self._refusal(error) from None
-        except (HTTPError, OSError) as error:
+        except (ApiException, HTTPError, OSError) as error:
+            # The client makes one of its own, with no status, of what TLS refuses.
+            if isinstance(error, ApiException) and error.status:
+                raise self._refusal(error) from None
             raise EngineUnreachableError(
                 f"The Kubernetes API server {self.server} does not answer: {_cause(error)}."
             ) from None

@@ -29,8 +29,8 @@ class KubernetesOrchestrator(KubernetesCluster, JobOrchestrator):
         """See that the cluster answers, that Jobs may be made there, and that each step fits on a node of it."""
         if StackComponentType.CONTAINER_REGISTRY not in deployment.stack.components and not self.is_here:
             raise StackValidationError(
-                f"The nodes of the orchestrator '{self.name}' get images from a container registry, and the stack '{deployment.stack.name}' "
-                "has none: add one, see `zenml container-registry register --help`."
+                f"The nodes of the orchestrator '{self.name}' get images from a container registry, and the stack "
+                f"'{deployment.stack.name}' has none: add one, see `zenml container-registry register --help`."
             )
         needs = {s.name: s.resources for s in deployment.steps if s.step_operator is None and s.resources}
         self.check_steps(needs)
