@@ -1,17 +1,15 @@
-"""A fake of the wire protocol of Azure Key Vault, and of the endpoint at which managed identities get tokens."""
+"""A fake of the wire protocol of Azure Key Vault."""
 
-import secrets
-import time
 from itertools import count
 from typing import Any
 
-from tests.fakes.https import Answer, Asked, Fake, answers
+from tests.fakes.azure_identity import FakeAzure
+from tests.fakes.https import Answer, Asked, answers
 
-IDENTITY_HEADER = "identity"
 _NAME = "(?P<name>[0-9a-zA-Z-]{1,127})"
 
 
-class FakeKeyVault(Fake):
+class FakeKeyVault(FakeAzure):
     """A vault in memory, whose deleted secrets can be recovered.
 
     A deleted secret stays in the state of being deleted, and a recovered one in that of being recovered, for `delay` requests.
@@ -26,15 +24,13 @@ class FakeKeyVault(Fake):
         self.deleted: dict[str, dict[str, Any]] = {}
         self.busy: dict[str, int] = {}
         self.versions = count(1)
-        self.tokens: set[str] = set()
-        self.identity = IDENTITY_HEADER
         self.delay = 0
         self.pages = 0
         self.denied = False
 
     def answer(self, asked: Asked) -> Answer:
         if asked.path != "/identity":
-            if asked.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+            if not self.is_authorized(asked):
                 # A host that the vault's ends with, as https://vault.azure.net is one for https://my.vault.azure.net.
                 resource = self.url.replace("127.0.0.1", "0.0.1")
                 challenge = f'Bearer authorization="https://login.example.org/tenant", resource="{resource}"'
@@ -45,14 +41,6 @@ class FakeKeyVault(Fake):
                 return _error(403, "Forbidden", "The user does not have the permission.")
             assert asked.form["api-version"]
         return super().answer(asked)
-
-    @answers("GET", "/identity")
-    def give_token(self, asked: Asked) -> Answer:
-        if asked.headers.get("X-IDENTITY-HEADER") != self.identity:
-            return Answer({"statusCode": 401, "message": "The identity header is wrong."}, 401)
-        self.tokens.add(token := secrets.token_hex())
-        expires = str(int(time.time()) + 3600)
-        return Answer({"access_token": token, "expires_on": expires, "token_type": "Bearer", "resource": "r"})
 
     @answers("PUT", f"/secrets/{_NAME}")
     def set(self, asked: Asked, name: str) -> Answer:

@@ -18,8 +18,9 @@ import pytest
 from tests import remote_secrets, services
 from tests.conftest import OpenBao
 from tests.fakes import https
+from tests.fakes.azure_identity import IDENTITY_HEADER
 from tests.fakes.google_accounts import PROJECT
-from tests.fakes.key_vault import IDENTITY_HEADER, FakeKeyVault
+from tests.fakes.key_vault import FakeKeyVault
 from tests.fakes.secret_manager import FakeSecretManager
 from zenml.exceptions import (
     ConfigurationError,

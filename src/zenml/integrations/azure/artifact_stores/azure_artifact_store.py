@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
+from urllib.parse import parse_qs
 
 from zenml.artifact_stores.remote_artifact_store import CloudArtifactStore
 from zenml.io.remote_errors import Remote
@@ -57,6 +59,19 @@ class AzureArtifactStore(CloudArtifactStore):
             "use_listings_cache": False,
             **super().storage_options,
         }
+
+    @property
+    def credentials_end(self) -> float | None:
+        """The end of a shared access signature."""
+        options = self.storage_options
+        signature = options.get("sas_token") or str(options.get("connection_string")).rpartition("SharedAccessSignature=")[2]
+        told = parse_qs(signature.lstrip("?").partition(";")[0]).get("se")
+        if not told:
+            return None
+        try:
+            return datetime.fromisoformat(told[0].replace("Z", "+00:00")).timestamp()
+        except ValueError:
+            return None
 
     @property
     def file_system(self) -> Callable[..., Any]:
