@@ -54,7 +54,8 @@ class Job:
     the job's own environment. `secrets` is a text that the engine gives to the job as a file which nobody else can read, whose path is
     in the job's variable ZENML_SECRETS_FILE: it never stands in an argument, a variable or a layer. `folders` of this machine must be
     there under the same paths. `requirements` are pip requirements, for engines that prepare an environment. `timeout` is what the command
-    keeps by itself, in seconds: an engine that can may end it some time later.
+    keeps by itself, in seconds: an engine that can may end it some time later. `registry_login` is the user and the password with which
+    the image can be pulled, where the stack knows them.
     """
 
     name: str
@@ -63,12 +64,13 @@ class Job:
     run: str
     step: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    secrets: str | None = None
+    secrets: str | None = field(default=None, repr=False)
     image: str | None = None
     resources: ResourceSpec | None = None
     folders: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     timeout: float | None = None
+    registry_login: tuple[str, str] | None = field(default=None, repr=False)
 
 
 class JobEngine(ABC):
@@ -79,6 +81,10 @@ class JobEngine(ABC):
 
     poll_seconds: float = 0.5
     """Seconds between two looks at how jobs are."""
+
+    def has_room(self, need: ResourceSpec | None) -> bool:
+        """Whether a job that needs that can be taken beside the others; an engine with a queue of its own takes any."""
+        return True
 
     @abstractmethod
     def submit(self, job: Job) -> str:

@@ -72,6 +72,9 @@ class JobExecutor(Executor):
         self._stack = stack
         self._spread = spread
         self._image = image
+        registry = stack.container_registry
+        is_from_there = registry is not None and image is not None and image.startswith(f"{registry.uri}/")
+        self._login = registry.credentials if registry is not None and is_from_there else None
         self._words = packed_stack(deployment.stack)
         self._secrets = carried_secrets(deployment, stack)
         self._requirements = tuple(sorted({*deployment.requirements, *stack.requirements()}))
@@ -82,7 +85,10 @@ class JobExecutor(Executor):
     def has_room(self, task: StepTask) -> bool:
         """Whether the engine takes another job."""
         most = self._engine.max_jobs
-        return not self._jobs or most is None or len(self._jobs) < most
+        if not self._jobs:
+            return True
+        need = self._deployment.step(task.step).resources
+        return (most is None or len(self._jobs) < most) and self._engine.has_room(need)
 
     def submit(self, task: StepTask) -> None:
         """Give the attempt to the engine."""
@@ -145,6 +151,7 @@ class JobExecutor(Executor):
             folders=tuple(sorted(map(str, folders))),
             requirements=self._requirements,
             timeout=spec.timeout,
+            registry_login=self._login,
         )
 
     def _look(self) -> None:

@@ -1,0 +1,1 @@
+"""Docker: steps in containers of an engine."""

@@ -1,0 +1,5 @@
+"""Steps in containers."""
+
+from zenml.integrations.docker.orchestrators.docker_orchestrator import DockerOrchestrator
+
+__all__ = ["DockerOrchestrator"]
