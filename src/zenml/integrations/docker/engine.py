@@ -125,6 +125,11 @@ class DockerEngine(StackComponent):
         return self.custom_docker_base_image_name
 
     @property
+    def docker_host(self) -> str | None:
+        """The field `host`: images that no registry keeps are built where they run."""
+        return self.host
+
+    @property
     def place(self) -> str:
         """Where the engine is."""
         return self.host or os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
