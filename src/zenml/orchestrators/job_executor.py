@@ -230,7 +230,7 @@ class JobExecutor(Executor):
 
 def _exception(task: StepTask, error: ErrorRecord) -> RunError:
     """What is raised here for an error that was recorded elsewhere."""
-    kind = getattr(exceptions, error.type, None)
+    kind = getattr(exceptions, error.type.removeprefix(f"{exceptions.__name__}."), None)
     if isinstance(kind, type) and issubclass(kind, RunError):
         return kind(error.message)
     return RunError(f"The step '{task.label}' failed in its own process: {error.type}: {error.message}")
