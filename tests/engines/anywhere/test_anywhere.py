@@ -17,8 +17,11 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from tests import services
+from tests.airflow_server import airflow_server
 from tests.dask_cluster import dask_cluster
+from tests.docker_engine import DockerEngine
 from tests.object_stores import BUCKET, S3Server
+from tests.ray_cluster import ray_cluster
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "anywhere" / "run.py"
 ZENML = str(Path(sys.executable).with_name("zenml"))
@@ -166,3 +169,36 @@ def test_on_dask_with_two_workers(world: World, tmp_path_factory: pytest.TempPat
     with dask_cluster(tmp_path_factory.mktemp("dask"), workers=2) as cluster:
         world.register("dask", "dask", f"--address={cluster.address}")
         check(world, "dask")
+
+
+def test_on_ray_with_two_nodes(world: World) -> None:
+    with ray_cluster() as cluster:
+        world.register("ray", "ray", f"--address={cluster.address}")
+        check(world, "ray")
+
+
+def test_on_docker(world: World, docker_host: DockerEngine) -> None:
+    world.register(
+        "docker", "docker", f"--custom_docker_base_image_name={docker_host.base_image}", "--network=host"
+    )
+    check(world, "docker")
+
+
+def test_on_slurm(world: World, slurm: str) -> None:
+    world.register("slurm", "slurm", f"--path={world.folder / 'jobs'}", "--poll_seconds=0.2")
+    check(world, "slurm")
+
+
+def test_on_airflow(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with airflow_server(tmp_path_factory.mktemp("airflow") / "home") as airflow:
+        world.zenml("secret", "register", "airflow", f"--password={airflow.password}")
+        world.register(
+            "airflow", "airflow", f"--url={airflow.url}", f"--dags_folder={airflow.dags_folder}", "--username=ann",
+            "--password={{airflow.password}}",
+        )  # fmt: skip
+        check(world, "airflow")
+
+
+def test_on_kubeflows_local_runner(world: World) -> None:
+    world.register("kubeflow", "kubeflow")
+    check(world, "kubeflow")
