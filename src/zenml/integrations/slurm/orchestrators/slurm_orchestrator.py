@@ -25,8 +25,13 @@ class SlurmOrchestrator(SlurmComponent, JobOrchestrator):
     def check_deployment(self, deployment: Deployment) -> None:
         """See that for each step some node has what it needs."""
         nodes = self.nodes()
+        largest_first = sorted(
+            nodes.capacities.values(),
+            key=lambda node: (len(node.devices), node.cpus, node.memory),
+            reverse=True,
+        )
         lacking = {
-            step.name: min((node.lacks([step.resources]) for node in nodes.capacities.values()), key=len)
+            step.name: min((node.lacks([step.resources]) for node in largest_first), key=len)
             for step in deployment.steps
             if step.resources is not None and step.step_operator is None
         }
