@@ -1,4 +1,4 @@
-"""A real Slurm cluster for tests: a controller and two nodes of one CPU each on this machine; kept and ended as `tests/services.py` does.
+"""A real Slurm cluster for tests: a controller and two nodes of two CPUs each on this machine; kept and ended as `tests/services.py` does.
 
 The fixture `slurm` of tests/engines/slurm gives the path of its configuration, which Slurm's programs find by the variable SLURM_CONF.
 """
@@ -53,10 +53,11 @@ SlurmdLogFile={folder}/%n.log
 SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=2
+DefMemPerCPU=100
 Licenses=license:2
 GresTypes=gpu
-NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={port_one} CPUs=1 RealMemory=1000
-NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={port_two} CPUs=1 RealMemory=2000 Gres=gpu:1
+NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={port_one} CPUs=2 RealMemory=1000
+NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={port_two} CPUs=2 RealMemory=2000 Gres=gpu:1
 PartitionName=main Nodes=one,two Default=YES MaxTime=INFINITE State=UP
 PartitionName=short Nodes=one MaxTime=1 State=UP
 """
