@@ -86,6 +86,8 @@ class FakeVertex(FakeGoogle):
 
     @answers("POST", rf"{_JOB}:cancel")
     def cancel(self, asked: Asked, number: str) -> Answer:
+        if number not in self.jobs:
+            return error(404, "NOT_FOUND", f"The CustomJob {number} is not found.")
         _, process = self.jobs[number]
         if process.exit_code is not None:
             return error(400, "FAILED_PRECONDITION", "CANCEL is not allowed in state JOB_STATE_FAILED.")

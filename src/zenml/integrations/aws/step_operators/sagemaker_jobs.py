@@ -7,21 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
-from botocore.exceptions import (
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
+from botocore.exceptions import ClientError
 
-from zenml.exceptions import RunError, sentence
-from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState, JobStatus
+from zenml.exceptions import RunError
+from zenml.integrations.aws import errors
+from zenml.integrations.aws.errors import code_of
+from zenml.jobs import Job, JobEngine, JobState, JobStatus
 from zenml.jobs.secrets import refuse_secrets
 
 _LONGEST_WORD = 256
@@ -29,21 +23,18 @@ _MOST_WORDS = 100
 _LONGEST_RUN = 5 * 24 * 3600
 """Seconds: the longest that the service documents for every type of instance."""
 _OVERTIME = 300
-_LONGEST_TEXT = 500
 _OUTPUT = "/opt/ml/processing/output"
 _LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-_SEE = "They are looked for as the AWS tools do: AWS_ACCESS_KEY_ID, a profile, the role of this machine."
 
-_CREDENTIALS = frozenset(
-    {
-        *("UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException"),
-        *("SignatureDoesNotMatch", "MissingAuthenticationTokenException", "IncompleteSignature"),
-    }
-)
-_EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
-_DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
-_BUSY = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
-_ERROR_OF_SERVER = 500
+_REMEDIES = {
+    "AccessDenied": "access is denied. Who runs pipelines needs the rights sagemaker:CreateProcessingJob, DescribeProcessingJob, "
+    "StopProcessingJob and ListProcessingJobs, iam:PassRole for the role, and logs:GetLogEvents and DescribeLogStreams.",
+    "ResourceLimitExceeded": "the account's quota does not allow it. Set `max_jobs` to how many instances of that type it has for "
+    "processing jobs, choose another `instance_type`, or ask for a higher quota in the console of Service Quotas.",
+    "ResourceNotFound": "something that it names does not exist. An experiment is made by `aws sagemaker create-experiment`.",
+    "ValidationException": "it is refused. Mend the fields of the step operator that the answer names; a role must trust "
+    "sagemaker.amazonaws.com.",
+}
 
 
 class SagemakerJobs(JobEngine):
@@ -83,7 +74,7 @@ class SagemakerJobs(JobEngine):
             self._sagemaker.create_processing_job(**request)
         except Exception as error:  # noqa: BLE001  explained where it is known
             # Names are unique: it is ours, created by a request whose answer was lost.
-            if _code(error) != "ResourceInUse":
+            if code_of(error) != "ResourceInUse":
                 raise explained(error, f"start the job '{job.name}' on {self._instance_type}") from None
         return job.name
 
@@ -137,7 +128,7 @@ class SagemakerJobs(JobEngine):
                 self._sagemaker.stop_processing_job(ProcessingJobName=id)
             except ClientError as error:
                 # That is how the service answers if it has ended, or is not known.
-                if _code(error) not in ("ValidationException", "ResourceNotFound"):
+                if code_of(error) not in ("ValidationException", "ResourceNotFound"):
                     raise
 
     def log(self, id: str, lines: int = 20) -> list[str]:
@@ -158,7 +149,7 @@ class SagemakerJobs(JobEngine):
                     )["events"]
                 ]
             except ClientError as error:
-                if _code(error) != "ResourceNotFoundException":
+                if code_of(error) != "ResourceNotFoundException":
                     raise
                 return []
         return [line for event in events for line in event["message"].splitlines()][-lines:]
@@ -173,7 +164,7 @@ class SagemakerJobs(JobEngine):
             try:
                 job = self._sagemaker.describe_processing_job(ProcessingJobName=id_)
             except ClientError as error:
-                if _code(error) not in ("ValidationException", "ResourceNotFound"):
+                if code_of(error) not in ("ValidationException", "ResourceNotFound"):
                     raise
                 return JobStatus(JobState.LOST, "SageMaker does not know it")
         status = job["ProcessingJobStatus"]
@@ -224,54 +215,8 @@ def _parts(word: str) -> Iterator[str]:
 
 def explained(error: Exception, what: str) -> RunError:
     """What an error of the AWS library means, and what to do about it."""
-    code = _code(error)
-    unreachable = isinstance(error, HTTPClientError)
-    busy = code in _BUSY or _status(error) >= _ERROR_OF_SERVER
-    if code in _EXPIRED or isinstance(error, (TokenRetrievalError, UnauthorizedSSOTokenError)):
-        reason = "the credentials have expired. Renew them, as by `aws sso login`."
-    elif code in _CREDENTIALS or isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        reason = f"the credentials are missing or not accepted. {_SEE}"
-    elif isinstance(error, NoRegionError):
-        reason = "there is no region. Set the field `region_name`, or AWS_DEFAULT_REGION."
-    elif code in _DENIED:
-        reason = (
-            "access is denied. Who runs pipelines needs the rights sagemaker:CreateProcessingJob, DescribeProcessingJob, "
-            "StopProcessingJob and ListProcessingJobs, iam:PassRole for the role, and logs:GetLogEvents and DescribeLogStreams."
-        )
-    elif code == "ResourceLimitExceeded":
-        reason = (
-            "the account's quota does not allow it. Set `max_jobs` to how many instances of that type it has for processing jobs, choose "
-            "another `instance_type`, or ask for a higher quota in the console of Service Quotas."
-        )
-    elif code == "ResourceNotFound":
-        reason = "something that it names does not exist. An experiment is made by `aws sagemaker create-experiment`."
-    elif code == "ValidationException":
-        reason = "it is refused. Mend the fields of the step operator that the answer names; a role must trust sagemaker.amazonaws.com."
-    elif unreachable:
-        reason = "nothing answers there. Are the region and the network right?"
-    elif busy:
-        reason = "it is busy. Try again later."
-    else:
-        reason = "the request failed."
-    kind = EngineUnreachableError if unreachable or busy else RunError
-    answer = sentence(" ".join(str(error).split())[:_LONGEST_TEXT])
-    return kind(f"SageMaker cannot be used to {what}: {reason} The answer was: {answer}")
+    return errors.explained(error, "SageMaker", what, _REMEDIES)
 
 
-@contextmanager
-def _reached(what: str) -> Iterator[None]:
-    """Whatever is wrong while jobs run may be right a moment later: credentials that are renewed, a network that comes back."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001  explained where it is known
-        raise EngineUnreachableError(str(explained(error, what))) from None
-
-
-def _code(error: Exception) -> str:
-    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
-
-
-def _status(error: Exception) -> int:
-    if not isinstance(error, ClientError):
-        return 0
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def _reached(what: str) -> AbstractContextManager[None]:
+    return errors.reached(lambda error: explained(error, what))

@@ -129,14 +129,15 @@ class VertexStepOperator(JobStepOperator):
 
     def _credentials(self, request: Any) -> tuple[Credentials, str | None]:
         path = self.service_account_path
-        try:
-            if path is None:
+        if path is None:
+            try:
                 return google.auth.default(scopes=[SCOPE], request=request)
+            except DefaultCredentialsError:
+                raise StackValidationError(
+                    f"The step operator '{self.name}' has no credentials. {LOGIN}"
+                ) from None
+        try:
             found = service_account.Credentials.from_service_account_file(path, scopes=[SCOPE])  # type: ignore[no-untyped-call]
-        except DefaultCredentialsError:
-            raise StackValidationError(
-                f"The step operator '{self.name}' has no credentials. {LOGIN}"
-            ) from None
         except OSError as error:
             raise StackValidationError(
                 f"The service_account_path {path!r} of the step operator '{self.name}' cannot be read: {error.strerror}."
