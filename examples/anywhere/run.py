@@ -39,7 +39,7 @@ def largest(values: np.ndarray) -> float:
 @step
 def report(rows: int, value: float) -> str:
     """Say it in words."""
-    return f"the largest deviation of {rows} samples is {value:.3f} σ"
+    return f"the largest deviation of {rows} samples: ±{value:.3f}"
 
 
 @pipeline

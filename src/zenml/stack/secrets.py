@@ -52,8 +52,8 @@ def needed_secrets(deployment: Deployment, *, of_components: bool = True) -> Ite
         purpose = f"the {component.type.display} '{component.name}'"
         for name, key in references(dict(component.configuration)):
             yield name, key, purpose
-        if name := component.configuration.get("authentication_secret"):
-            yield name, "", purpose
+        if authentication := component.configuration.get("authentication_secret"):
+            yield authentication, "", purpose
     for step in deployment.steps:
         for parameter in step.secrets:
             values = [step.parameters.get(parameter), *step.each.get(parameter, ())]
