@@ -80,8 +80,9 @@ def airflow_server(folder: Path) -> Iterator[Airflow]:
 
 def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
+    health_url = f"{url}/api/v2/monitor/health"
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError, ValueError), urlopen(f"{url}/api/v2/monitor/health", timeout=5) as answer:
+        with suppress(OSError, ValueError), urlopen(health_url, timeout=5) as answer:  # noqa: S310
             health = json.load(answer)
             if all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor")):
                 return
