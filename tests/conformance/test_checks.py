@@ -413,8 +413,10 @@ def test_components_that_do_not_fit_together(tmp_path: Path) -> None:
 class FakeRegistry:
     challenge: str = ""
     refuses: bool = False
+    read_only: bool = False
     port: int = 0
     seen: list[str] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -439,8 +441,25 @@ def fake_registry() -> Iterator[Callable[..., FakeRegistry]]:
                     else:
                         self.answer(401, b"", registry.challenge.format(port=registry.port))
 
-                def answer(self, status: int, body: bytes, challenge: str = "") -> None:
+                def do_POST(self) -> None:
+                    known = self.headers.get("Authorization", "") in (
+                        "Bearer t0ken",
+                        "Basic " + base64.b64encode(b"ann:right").decode(),
+                    )
+                    if registry.challenge and not known:
+                        self.answer(401, b"", registry.challenge.format(port=registry.port))
+                    else:
+                        registry.uploads.append(self.path)
+                        self.answer(403 if registry.read_only else 202, b"", location="/v2/upload/1")
+
+                def do_DELETE(self) -> None:
+                    registry.uploads.append(f"no {self.path}")
+                    self.answer(204, b"")
+
+                def answer(self, status: int, body: bytes, challenge: str = "", location: str = "") -> None:
                     self.send_response(status)
+                    if location:
+                        self.send_header("Location", location)
                     if challenge:
                         self.send_header("WWW-Authenticate", challenge)
                     self.send_header("Content-Length", str(len(body)))
@@ -471,19 +490,28 @@ def registry_at(port: int, **fields: str) -> DefaultContainerRegistry:
 
 
 def test_a_registry_that_lets_everybody_in(fake_registry: Callable[..., FakeRegistry]) -> None:
-    port = fake_registry().port
-    assert outcomes(found(registry_at(port))) == {"running": OK, "reachable": OK}
-    assert outcomes(found(registry_at(port, username="ann", password="right"))) == {
-        "running": OK,
-        "reachable": OK,
-    }
+    registry = fake_registry()
+    expected = {"running": OK, "reachable": OK, "can be pushed to": OK}
+    assert outcomes(found(registry_at(registry.port))) == expected
+    assert outcomes(found(registry_at(registry.port, username="ann", password="right"))) == expected
+    assert registry.uploads == 2 * ["/v2/team/zenml/blobs/uploads/", "no /v2/upload/1"]
+
+
+def test_a_user_who_may_not_push(fake_registry: Callable[..., FakeRegistry]) -> None:
+    port = fake_registry(challenge=BASIC, read_only=True).port
+    push = found(registry_at(port, username="ann", password="right"))["can be pushed to"]
+    assert push.outcome is FAILED
+    assert push.message == (
+        f"The container registry 'r' at 127.0.0.1:{port}/team refuses its user and password. Give those that may push there, with "
+        "`zenml container-registry update r --username=... --password=...`."
+    )
 
 
 @pytest.mark.parametrize("challenge", [BASIC, BEARER])
 def test_a_registry_with_a_login(fake_registry: Callable[..., FakeRegistry], challenge: str) -> None:
     port = fake_registry(challenge=challenge).port
     good = found(registry_at(port, username="ann", password="right"))
-    assert outcomes(good) == {"running": OK, "reachable": OK, "login": OK}
+    assert outcomes(good) == {"running": OK, "reachable": OK, "login": OK, "can be pushed to": OK}
     bad = found(registry_at(port, username="ann", password="canary"))["login"]
     assert bad.outcome is FAILED
     assert bad.message.startswith("It refuses the user and the password")

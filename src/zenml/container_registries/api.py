@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+from email.message import Message
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from zenml.exceptions import StoreError
@@ -45,16 +46,16 @@ def address(registry: BaseContainerRegistry) -> str:
 
 def challenge_of(url: str, authorization: str = "") -> str:
     """How the registry wants to know who is there; empty if it lets us in. Raises StoreError."""
-    status, challenge = _ask(url, authorization, "GET")
+    status, headers = _ask(url, authorization, "GET")
     if status == _UNAUTHORIZED:
-        return challenge or "Basic"
+        return headers.get("WWW-Authenticate") or "Basic"
     if status is not None:
         hint = ": no registry (version 2) is there" if status == _NOT_FOUND else ""
         raise StoreError(f"{url} answers with the status {status}{hint}.")
     return ""
 
 
-def authorization(url: str, challenge: str, credentials: tuple[str, str] | None, repository: str = "") -> str:
+def authorization(url: str, challenge: str, credentials: tuple[str, str] | None, scope: str = "") -> str:
     """What answers the challenge of the registry at `url`, for a header; empty if it wants a user and there is none.
 
     Raises:
@@ -69,8 +70,8 @@ def authorization(url: str, challenge: str, credentials: tuple[str, str] | None,
     if not realm.startswith(("https://", *(["http://"] if url.startswith("http://") else []))):
         raise StoreError(f"It sends users to {realm!r} for a token, where a password cannot safely go.")
     query = {"service": parameters.get("service", ""), "account": "zenml"}
-    if repository:
-        query["scope"] = f"repository:{repository}:pull"
+    if scope:
+        query["scope"] = scope
     try:
         request = Request(  # noqa: S310 - checked above
             f"{realm}?{urlencode(query)}", headers={"Authorization": basic} if basic else {}
@@ -91,38 +92,59 @@ def has_image(registry: BaseContainerRegistry, image: str) -> bool:
     Raises:
         StoreError: it cannot be asked; the message says what to do.
     """
-    url = address(registry)
     repository, _, tag = image.partition("/")[2].rpartition(":")
-    manifest = f"{url}{repository}/manifests/{tag}"
-    credentials = registry.credentials
+    place = f"{address(registry)}{repository}/manifests/{tag}"
+    status, _ = _ask_as_user(registry, place, "HEAD", repository, "pull")
+    if status not in (None, _NOT_FOUND):
+        raise StoreError(f"{place} answers with the status {status}: is the uri of '{registry.name}' right?")
+    return status is None
+
+
+def check_push(registry: BaseContainerRegistry, repository: str) -> None:
+    """Begin to push to a repository, and end it again.
+
+    Raises:
+        StoreError: the registry does not let us.
+    """
+    place = f"{address(registry)}{repository}/blobs/uploads/"
+    status, headers = _ask_as_user(registry, place, "POST", repository, "pull,push")
+    if status is not None:
+        hint = f": is there a repository {repository!r}?" if status == _NOT_FOUND else ""
+        raise StoreError(f"{place} answers with the status {status}{hint}.")
+    upload = urljoin(place, headers.get("Location", ""))
+    if upload.startswith(address(registry)):  # else the registry itself ends it, in time
+        _ask_as_user(registry, upload, "DELETE", repository, "pull,push")
+
+
+def _ask_as_user(
+    registry: BaseContainerRegistry, url: str, method: str, repository: str, actions: str
+) -> tuple[int | None, Message]:
+    base, credentials = address(registry), registry.credentials
     # Most registries that ask who is there take a password at once, without being asked for it.
-    given = authorization(url, "Basic", credentials)
-    status, challenge = _ask(manifest, given, "HEAD")
+    status, headers = _ask(url, authorization(base, "Basic", credentials), method)
+    challenge = headers.get("WWW-Authenticate", "")
     if status == _UNAUTHORIZED and challenge.lower().startswith("bearer"):
-        given = authorization(url, challenge, credentials, repository)
-        status, challenge = _ask(manifest, given, "HEAD")
+        scope = f"repository:{repository}:{actions}"
+        status, headers = _ask(url, authorization(base, challenge, credentials, scope), method)
     if status in (_UNAUTHORIZED, _FORBIDDEN):
         said = "refuses its user and password" if credentials else "asks for a user and a password"
         raise StoreError(
             f"The container registry '{registry.name}' at {registry.uri} {said}. Give those that may push there, with "
             f"`zenml container-registry update {registry.name} --username=... --password=...`."
         )
-    if status not in (None, _NOT_FOUND):
-        raise StoreError(
-            f"{manifest} answers with the status {status}: is the uri of '{registry.name}' right?"
-        )
-    return status is None
+    return status, headers
 
 
-def _ask(url: str, authorization: str, method: str) -> tuple[int | None, str]:
-    """The status of a refusal, None if there is none, and the challenge. Raises StoreError."""
+def _ask(url: str, authorization: str, method: str) -> tuple[int | None, Message]:
+    """The status of a refusal, None if there is none, and the headers of the answer. Raises StoreError."""
     headers = {"Accept": _MANIFESTS} | ({"Authorization": authorization} if authorization else {})
+    request = Request(url, headers=headers, method=method)  # noqa: S310 - the scheme is ours
     try:
-        with _opener.open(Request(url, headers=headers, method=method), timeout=_TIMEOUT):  # noqa: S310 - the scheme is ours
-            return None, ""
+        with _opener.open(request, timeout=_TIMEOUT) as answer:
+            return None, answer.headers
     except HTTPError as error:
         with error:
-            return error.code, str(error.headers.get("WWW-Authenticate", ""))
+            return error.code, error.headers
     except (URLError, OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise StoreError(f"{url} cannot be reached: {reason}.") from None

@@ -166,8 +166,8 @@ class BaseContainerRegistry(StackComponent):
             )
 
     def check(self) -> Iterator[Check]:
-        """Ask the registry for its interface, and log in."""
-        from zenml.container_registries.checks import check_login
+        """Ask the registry for its interface, log in, and begin to push."""
+        from zenml.container_registries.checks import check_registry
 
         yield from self._check_state()
-        yield from check_login(self)
+        yield from check_registry(self)
