@@ -33,6 +33,7 @@ INTEGRATIONS: tuple[Integration, ...] = (
         name="aws",
         requirements=("boto3>=1.40",),
         flavors=(
+            _Flavor(_Type.ORCHESTRATOR, "aws_batch", f"{_AWS}.orchestrators.AWSBatchOrchestrator", "aws"),
             _Flavor(_Type.SECRETS_MANAGER, "aws", f"{_AWS}.secrets_managers.AWSSecretsManager", "aws"),
             _Flavor(_Type.STEP_OPERATOR, "sagemaker", f"{_AWS}.step_operators.SagemakerStepOperator", "aws"),
         ),
@@ -117,7 +118,10 @@ INTEGRATIONS: tuple[Integration, ...] = (
     Integration(
         name="ray",
         requirements=("ray>=2.50",),
-        flavors=(_Flavor(_Type.ORCHESTRATOR, "ray", f"{_RAY}.orchestrators.RayOrchestrator", "ray"),),
+        flavors=(
+            _Flavor(_Type.ORCHESTRATOR, "ray", f"{_RAY}.orchestrators.RayOrchestrator", "ray"),
+            _Flavor(_Type.STEP_OPERATOR, "ray", f"{_RAY}.step_operators.RayStepOperator", "ray"),
+        ),
     ),
     Integration(
         name="s3",
