@@ -17,17 +17,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import jsonschema
 import kubernetes_validate
 import yaml
 from docker import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from kubernetes_validate.utils import schema_contents
 from referencing import Registry, Resource
 from requests.exceptions import ConnectionError as RequestsConnectionError
@@ -551,20 +551,23 @@ def node(
 
 def validate(document: Document) -> None:
     """By the schemas of the newest Kubernetes, in which there is no other field."""
+    # Options of a deletion belong to no group, but their schema does.
+    group = "meta/v1" if document.get("kind") == "DeleteOptions" else document["apiVersion"]
     try:
-        if (
-            document.get("kind") == "DeleteOptions"
-        ):  # it belongs to no group, which the library does not expect
-            folder = f"kubernetes-json-schema/v{VERSION}-local-strict"
-            schema = schema_contents(f"{folder}/deleteoptions-meta-v1.json", VERSION)
-            definitions = schema_contents(f"{folder}/_definitions.json", VERSION)
-            registry = Resource.from_contents(definitions) @ (Resource.from_contents(schema) @ Registry())
-            Draft202012Validator(schema, registry=registry).validate(document)
-        else:
-            kubernetes_validate.validate(document, VERSION, strict=True)
-    except jsonschema.ValidationError as error:  # of which the library's own is a kind
+        validator(document["kind"], re.sub(r"^([^./]*)[^/]*/", r"\1-", group)).validate(document)
+    except ValidationError as error:
         where = ".".join(map(str, error.path))
         raise Refused(422, "Invalid", f"{where}: {error.message}") from None
+
+
+@cache
+def validator(kind: str, group: str) -> Draft202012Validator:
+    """What kubernetes_validate makes for each document anew."""
+    folder = f"kubernetes-json-schema/v{VERSION}-local-strict"
+    schema = schema_contents(f"{folder}/{kind.lower()}-{group}.json", VERSION)
+    definitions = schema_contents(f"{folder}/_definitions.json", VERSION)
+    registry = Resource.from_contents(definitions) @ (Resource.from_contents(schema) @ Registry())
+    return Draft202012Validator(schema, registry=registry)
 
 
 def checked(document: Document, known: dict[str, Document], kind: str) -> Document:

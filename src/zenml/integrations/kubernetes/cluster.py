@@ -33,7 +33,7 @@ _OLDEST = (1, 23)
 _PULL = 20.0
 """Seconds in which a check waits for an image."""
 
-_RIGHTS = (
+RIGHTS = (
     ("create", "batch", "jobs", ""),
     ("get", "batch", "jobs", ""),
     ("list", "batch", "jobs", ""),
@@ -191,7 +191,7 @@ class KubernetesCluster(StackComponent):
 
     def _check_rights(self, api: Api) -> None:
         missing = []
-        for verb, group, resource, subresource in _RIGHTS:
+        for verb, group, resource, subresource in RIGHTS:
             asked = {
                 "namespace": self.kubernetes_namespace,
                 "verb": verb,

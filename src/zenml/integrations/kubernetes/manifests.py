@@ -26,7 +26,7 @@ KEPT_SECONDS = 3600
 _OVERTIME = 600
 """Seconds after which a cluster ends a pod that should have kept its timeout itself; pulling the image counts."""
 
-_GRACE = 5
+_GRACE = 3
 """Seconds that a pod has to end by itself when it is deleted."""
 
 _SECRETS = "/var/run/zenml"
