@@ -82,6 +82,9 @@ class JobEngine(ABC):
     poll_seconds: float = 0.5
     """Seconds between two looks at how jobs are."""
 
+    shows_output: bool = False
+    """Whether what jobs print is printed here while they run."""
+
     def has_room(self, need: ResourceSpec | None) -> bool:
         """Whether a job that needs that can be taken beside the others; an engine with a queue of its own takes any."""
         return True

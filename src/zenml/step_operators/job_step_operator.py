@@ -60,4 +60,5 @@ class JobStepOperator(BaseStepOperator):
             raise RunError(
                 f"A command of the run '{run_name}' has failed: {status.reason or status.state.value}.{shown}"
             )
-        sys.stdout.writelines(f"{line}\n" for line in lines)
+        if not engine.shows_output:
+            sys.stdout.writelines(f"{line}\n" for line in lines)

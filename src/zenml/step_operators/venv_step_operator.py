@@ -8,17 +8,19 @@ import shutil
 import site
 import subprocess
 import sys
-import threading
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import Reach
 from zenml.exceptions import ConfigurationError, RunError
+from zenml.jobs.processes import ProcessJobs, ShownProcess
 from zenml.step_operators.base_step_operator import BaseStepOperator
+
+if TYPE_CHECKING:
+    from zenml.jobs import Job, JobEngine
 
 _SHOWN = 20
 _PACKAGE = "zenml"
@@ -34,6 +36,7 @@ class VenvStepOperator(BaseStepOperator):
     """
 
     FLAVOR: ClassVar[str] = "venv"
+    carries_secrets: ClassVar[bool] = True
 
     path: str = ""
 
@@ -59,36 +62,24 @@ class VenvStepOperator(BaseStepOperator):
             RunError: the requirements cannot be installed, or the exit code was not 0; the message shows the last lines.
         """
         python = self.environment(requirements)
-        lines: deque[str] = deque(maxlen=_SHOWN)
-        inherited = {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "VIRTUAL_ENV"}}
-        process = subprocess.Popen(
-            [str(python), *entrypoint_command[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env={**inherited, "PYTHONUNBUFFERED": "1"},
-        )
-        with process:
-            try:
-                assert process.stdout is not None  # noqa: S101 - for the type checker
-                assert process.stderr is not None  # noqa: S101 - the same
-                errors = threading.Thread(
-                    target=_stream, args=(process.stderr, sys.stderr, lines), daemon=True
-                )
-                errors.start()
-                _stream(process.stdout, sys.stdout, lines)
-                errors.join()
-            except BaseException:
-                process.terminate()
-                raise
-        if process.returncode:
+        process = ShownProcess([str(python), *entrypoint_command[1:]], _environment())
+        try:
+            code = process.wait()
+        except BaseException:
+            process.end()
+            raise
+        if code:
             raise RunError(
-                f"A step of the run '{run_name}' ended with the exit code {process.returncode} in the virtual environment "
-                f"{str(python.parent.parent)!r}." + _shown(lines)
+                f"A step of the run '{run_name}' ended with the exit code {code} in the virtual environment "
+                f"{str(python.parent.parent)!r}." + _shown(process.lines)
             )
+
+    def jobs(self) -> JobEngine:
+        """Each step is a process; its environment is made beside the others."""
+        return ProcessJobs(self._prepared)
+
+    def _prepared(self, job: Job, folder: Path) -> tuple[list[str], dict[str, str]]:
+        return [str(self.environment(list(job.requirements))), *job.command[1:]], _environment()
 
     def environment(self, requirements: list[str]) -> Path:
         """The Python of the environment for these requirements, which is made if there is none. Raises as `launch` does."""
@@ -151,6 +142,10 @@ class VenvStepOperator(BaseStepOperator):
         (Path(packages) / "zz_running_environment.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "VIRTUAL_ENV"}}
+
+
 def _site_folders() -> list[str]:
     folders = site.getsitepackages()
     if site.ENABLE_USER_SITE:
@@ -167,15 +162,9 @@ def _digest(requirements: list[str]) -> str:
     return hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
 
 
-def _stream(source: IO[str], target: IO[str], lines: deque[str]) -> None:
-    for line in source:
-        lines.append(line.rstrip("\n"))
-        target.write(line)
-        target.flush()
-
-
-def _shown(lines: deque[str] | list[str]) -> str:
-    return " The last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
+def _shown(lines: Iterable[str]) -> str:
+    shown = "".join(f"\n  {line}" for line in lines)
+    return f" The last lines:{shown}" if shown else ""
 
 
 @contextmanager
