@@ -120,12 +120,17 @@ def _ask_as_user(
     registry: BaseContainerRegistry, url: str, method: str, repository: str, actions: str
 ) -> tuple[int | None, Message]:
     base, credentials = address(registry), registry.credentials
-    # Most registries that ask who is there take a password at once, without being asked for it.
-    status, headers = _ask(url, authorization(base, "Basic", credentials), method)
-    challenge = headers.get("WWW-Authenticate", "")
-    if status == _UNAUTHORIZED and challenge.lower().startswith("bearer"):
-        scope = f"repository:{repository}:{actions}"
-        status, headers = _ask(url, authorization(base, challenge, credentials, scope), method)
+    try:
+        # Most registries that ask who is there take a password at once, without being asked for it.
+        status, headers = _ask(url, authorization(base, "Basic", credentials), method)
+        challenge = headers.get("WWW-Authenticate", "")
+        if status == _UNAUTHORIZED and challenge.lower().startswith("bearer"):
+            scope = f"repository:{repository}:{actions}"
+            status, headers = _ask(url, authorization(base, challenge, credentials, scope), method)
+    except StoreError as error:
+        raise StoreError(
+            f"The container registry '{registry.name}' cannot be used: {error} Is it running, and are its uri, user and password right?"
+        ) from None
     if status in (_UNAUTHORIZED, _FORBIDDEN):
         said = "refuses its user and password" if credentials else "asks for a user and a password"
         raise StoreError(
