@@ -1,4 +1,4 @@
-"""The orchestrator of Ray passes the suite, on a cluster of two nodes."""
+"""Orchestrator and step operator of Ray pass the suites, on a cluster of two nodes."""
 
 from collections.abc import Iterator
 
@@ -7,8 +7,10 @@ import pytest
 from tests.ray_cluster import RayCluster, ray_cluster
 from zenml.integrations.ray.driver import close_kept
 from zenml.integrations.ray.orchestrators import RayOrchestrator
+from zenml.integrations.ray.step_operators import RayStepOperator
 from zenml.orchestrators import BaseOrchestrator
-from zenml.testing.conformance import OrchestratorConformance
+from zenml.step_operators import BaseStepOperator
+from zenml.testing.conformance import OrchestratorConformance, StepOperatorConformance
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +24,9 @@ class TestRay(OrchestratorConformance):
     @pytest.fixture
     def orchestrator(self, cluster: RayCluster) -> BaseOrchestrator:
         return RayOrchestrator(name="ray", address=cluster.address)
+
+
+class TestRayStepOperator(StepOperatorConformance):
+    @pytest.fixture
+    def step_operator(self, cluster: RayCluster) -> BaseStepOperator:
+        return RayStepOperator(name="ray", address=cluster.address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import Reach
 from zenml.exceptions import StackValidationError
 from zenml.integrations.ray import tasks
-from zenml.integrations.ray.driver import ClusterGoneError, Target, connected
+from zenml.integrations.ray.driver import ClusterGoneError, Node, Target, give_back, take
 from zenml.integrations.ray.head import RayHead
 from zenml.orchestrators import capacity
 from zenml.orchestrators.capacity import Capacity
@@ -23,11 +23,17 @@ from zenml.stack.checks import Check, tried
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from zenml.integrations.ray.driver import Driver, Node
+    from zenml.integrations.ray.driver import Driver
     from zenml.model.deployment import ResourceSpec
 
 _VERSIONS = 30.0
 """Seconds within which the nodes of a cluster say what they have installed."""
+
+_INSTALL = 900.0
+"""The same, where requirements are installed before."""
+
+_LOSSES = 3
+"""How many nodes a step may lose."""
 
 
 class RayCluster(StackComponent):
@@ -127,18 +133,15 @@ class RayCluster(StackComponent):
         if self.address is not None or (self.shared and self.is_running):
             yield tried("nodes", self._nodes_found, "Start the cluster with `ray start --head`.")
 
-    def target(self, requirements: Sequence[str] = (), source_root: str = "") -> Target:
-        """What to connect to for a run with these requirements, whose code lies below `source_root`.
+    def target(self, requirements: Sequence[str] = ()) -> Target:
+        """What to connect to for a run with these requirements.
 
         Raises:
             StackValidationError: a shared cluster does not run.
         """
-        runtime: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         if self.install and requirements:
-            runtime[self.install] = list(requirements)
-        if self.spread is Reach.NETWORK and source_root:
-            runtime |= {"working_dir": source_root, "excludes": [".git", ".venv", ".zen", "__pycache__"]}
-        options: dict[str, Any] = {"runtime_env": runtime} if runtime else {}
+            options["runtime_env"] = {self.install: list(requirements)}
         if self.address is not None:
             return Target(self.address, options)
         if not self.shared:
@@ -149,22 +152,28 @@ class RayCluster(StackComponent):
             )
         return Target(address, options, RayHead.load(self._folder).token)
 
-    def check_needs(self, needs: Mapping[str, ResourceSpec | None]) -> None:
-        """See that the cluster takes tasks, and for each step has a node with what it needs.
+    def connect(self, requirements: Sequence[str] = ()) -> Driver:
+        """A connection, to be given back.
 
         Raises:
-            StackValidationError: it is not so.
+            StackValidationError: the cluster does not answer, or a node of it does not understand this process.
         """
-        if self.address is None and not self.shared:
-            there = [node_capacity(_own_resources(self._own_cpus()))]
-        else:
-            with connected(self.target()) as driver:
-                self._check_versions(driver)
-                there = [node_capacity(node.resources) for node in driver.nodes]
+        driver = take(self.target(requirements))
+        try:
+            self._check_versions(driver)
+        except BaseException:
+            driver.close()
+            raise
+        return driver
+
+    def check_needs(self, needs: Mapping[str, ResourceSpec | None], there: Sequence[Node]) -> None:
+        """See that for each step there is a node with what it needs. Raises StackValidationError."""
         if self.grows:
             return
+        most = node_capacity(_largest(one.resources for one in there))
+        nodes = [node_capacity(one.resources) for one in there]
         lacking = {
-            name: min((one.lacks([need]) for one in there), key=len)
+            name: most.lacks([need]) or min((node.lacks([need]) for node in nodes), key=len)
             for name, need in needs.items()
             if need is not None
         }
@@ -187,15 +196,20 @@ class RayCluster(StackComponent):
         """How many cores a cluster has that is started from here."""
         return max(1, int(capacity.cores()))
 
+    def _own_node(self) -> Node:
+        """What a cluster has that is started from here."""
+        devices = {"GPU": len(found)} if (found := capacity.devices()) else {}
+        return Node("", "", {"CPU": self._own_cpus(), "memory": capacity.memory(), **devices})
+
     @property
     def _folder(self) -> str:
         assert self.local_path is not None  # noqa: S101 - asked for shared clusters
         return self.local_path
 
     def _nodes_found(self) -> str:
-        with connected(self.target()) as driver:
-            self._check_versions(driver)
-            nodes = driver.nodes
+        driver = self.connect()
+        nodes = driver.nodes
+        give_back(driver)
         cpus = sum(node.resources.get("CPU", 0) for node in nodes)
         return f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}, {cpus:g} CPU{'' if cpus == 1 else 's'}"
 
@@ -205,20 +219,25 @@ class RayCluster(StackComponent):
         for id_ in new:
             driver.start(id_, "versions", (), {"num_cpus": 0, "node": id_, "max_retries": 0})
         own = tasks.versions()
+        patience = _INSTALL if driver.target.options else _VERSIONS
         while new:
             try:
-                ended = driver.wait(_VERSIONS)
+                ended = driver.wait(patience)
             except ClusterGoneError as error:
                 raise StackValidationError(str(error)) from None
             if not ended:
                 names = ", ".join(node.address for node in new.values())
                 raise StackValidationError(
-                    f"These nodes of the Ray cluster start no process within {_VERSIONS:g} seconds: {names}. Look at their logs."
+                    f"These nodes of the Ray cluster start no process within {patience:g} seconds: {names}. Look at their logs."
                 )
             for one in ended:
                 node = new.pop(one.key)
                 if one.error == "lost":
                     continue  # it is gone, and counts no more
+                if one.error == "unprepared":
+                    raise StackValidationError(
+                        f"The Ray node {node.address} cannot install the requirements of the pipeline: {one.reason}"
+                    )
                 if one.error:
                     raise StackValidationError(
                         f"The Ray node {node.address} cannot be used, since it cannot import what steps need: {one.reason}. Install there "
@@ -268,6 +287,10 @@ def task_options(need: ResourceSpec | None) -> dict[str, Any]:
     return options
 
 
-def _own_resources(cpus: int) -> dict[str, float]:
-    devices = {"GPU": len(found)} if (found := capacity.devices()) else {}
-    return {"CPU": cpus, "memory": capacity.memory(), **devices}
+def _largest(resources: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The most that a node has, of each."""
+    most: dict[str, float] = {}
+    for one in resources:
+        for name, amount in one.items():
+            most[name] = max(most.get(name, 0), amount)
+    return most

@@ -16,8 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from multiprocessing.connection import Pipe, wait
@@ -62,7 +62,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Ended:
-    """A task that has: with a value, or with a kind of error ("cancelled", "lost" or "failed") and what is known of it."""
+    """A task that has: with a value, or a kind of error and what is known of it.
+
+    Kinds are "cancelled", "lost" (with its node or process), "failed" (it raised) and "unprepared" (its requirements are not installed).
+    """
 
     key: str
     value: Any = None
@@ -227,16 +230,6 @@ _kept: dict[str, tuple[Driver, threading.Timer]] = {}
 _lock = threading.Lock()
 
 
-@contextmanager
-def connected(target: Target) -> Iterator[Driver]:
-    """A connection that is given back behind the block."""
-    driver = take(target)
-    try:
-        yield driver
-    finally:
-        give_back(driver)
-
-
 def take(target: Target) -> Driver:
     """A connection for nobody else, perhaps one that was given back a moment ago. Raises StackValidationError."""
     with _lock:
@@ -308,5 +301,5 @@ def _see(address: str) -> None:
         socket.create_connection((parts.hostname or "", parts.port or 0), _ANSWER).close()
     except OSError as error:
         raise StackValidationError(
-            f"The Ray cluster {address} does not answer: {sentence(error)} Is it running, and can this machine reach it?"
+            f"The Ray cluster {address} does not answer: {sentence(error.strerror or error)} Is it running, and can this machine reach it?"
         ) from None

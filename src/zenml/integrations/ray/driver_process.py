@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayTaskError, TaskCancelledError
+from ray.exceptions import RayTaskError, RuntimeEnvSetupError, TaskCancelledError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from zenml.integrations.ray import tasks
@@ -118,6 +118,8 @@ def _result(future: Future[Any]) -> tuple[Any, str, str]:
         return None, "cancelled", ""
     if isinstance(error, RayTaskError):
         return None, "failed", f"{type(error.cause).__name__}: {error.cause}"
+    if isinstance(error, RuntimeEnvSetupError):
+        return None, "unprepared", str(error)
     return None, "lost", f"{type(error).__name__}: {error}"
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from zenml.enums import ExecutionStatus, Reach
 from zenml.exceptions import RunError, StepCrashedError
 from zenml.integrations.ray.cluster import RayCluster, node_capacity, task_options, together
-from zenml.integrations.ray.driver import ClusterGoneError, Ended, give_back, take
+from zenml.integrations.ray.driver import ClusterGoneError, give_back
 from zenml.integrations.ray.tasks import Kept
 from zenml.model.deployment import ResourceSpec
 from zenml.model.runs import ErrorRecord, StepOutcome
@@ -22,7 +22,7 @@ from zenml.orchestrators.base_orchestrator import BaseOrchestrator, Executor, St
 from zenml.orchestrators.capacity import Reservations
 
 if TYPE_CHECKING:
-    from zenml.integrations.ray.driver import Target
+    from zenml.integrations.ray.driver import Driver, Ended
     from zenml.model.deployment import Deployment
     from zenml.model.runs import StepTask
     from zenml.stack import Stack
@@ -32,9 +32,6 @@ _PATIENCE = 5.0
 
 _AHEAD = 16
 """How many steps for each core Ray is given, so that a core need not wait for this process between two of them."""
-
-_RETRIES = 3
-"""How often a task begins again whose node was lost."""
 
 _STALE = "zenml.exceptions.StaleAttemptError"
 
@@ -54,9 +51,15 @@ class RayOrchestrator(RayCluster, BaseOrchestrator):
 
     def check_deployment(self, deployment: Deployment) -> None:
         """See that the cluster takes tasks, and for each step has a node with what it needs."""
-        self.check_needs(
-            {step.name: _need(step.resources) for step in deployment.steps if step.step_operator is None}
-        )
+        needs = {step.name: _need(step.resources) for step in deployment.steps if step.step_operator is None}
+        if self.address is None and not self.shared:
+            self.check_needs(needs, [self._own_node()])
+            return
+        driver = self.connect()
+        try:
+            self.check_needs(needs, driver.nodes)
+        finally:
+            give_back(driver)
 
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
         """An executor on the cluster."""
@@ -67,7 +70,7 @@ class RayOrchestrator(RayCluster, BaseOrchestrator):
             deployment,
             stack,
             PackedRunner.of(run_step, variables),
-            self.target(requirements, deployment.source_root),
+            self.connect(requirements),
         )
 
     def _own_cpus(self) -> int:
@@ -88,7 +91,7 @@ class _RayExecutor(Executor):
         deployment: Deployment,
         stack: Stack,
         runner: PackedRunner,
-        target: Target,
+        driver: Driver,
     ) -> None:
         self._grace = orchestrator.grace_seconds
         self._most = orchestrator.max_workers
@@ -100,7 +103,7 @@ class _RayExecutor(Executor):
         self._attempts: dict[str, _Attempt] = {}
         self._keys: dict[int, str] = {}
         self._ended: list[StepOutcome] = []
-        self._driver = take(target)
+        self._driver = driver
         self._driver.keep(self._run, pickle.dumps(runner))
         self._there = together(self._driver.nodes)
         self._reserved = Reservations(node_capacity(self._there))
@@ -119,7 +122,7 @@ class _RayExecutor(Executor):
         """Give Ray a task."""
         need = self._needs[task.step]
         key = f"{task.step}-{uuid4().hex}"
-        options = {**task_options(need), "max_retries": _RETRIES, "name": task.label}
+        options = {**task_options(need), "name": task.label}
         arguments = (self._run, Kept(self._run), self._grace, pickle.dumps(task), key)
         self._attempts[key] = _Attempt(task)
         self._keys[task.step_run_id] = key
