@@ -2,10 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.graph_engine import GraphOrchestrator
@@ -219,3 +223,24 @@ def test_a_cancelled_run_says_how_to_go_on(stack: Stack) -> None:
     with pytest.raises(RunCancelledError, match="runs resume"):
         programs.waiting().run()
     other.join()
+
+
+def test_nodes_end_when_nobody_follows_the_run_any_more(stack: Stack) -> None:
+    Path("run.py").write_text(
+        "from zenml.testing.conformance import programs\n"
+        "import tests.graph_engine\n"
+        "if __name__ == '__main__':\n"
+        "    programs.waiting().run()\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    client = subprocess.Popen(
+        [sys.executable, "run.py"], env={**os.environ, "PYTHONPATH": path}, start_new_session=True
+    )
+    store = stack.metadata_store
+    until(lambda: any(s.started for run in store.runs() for s in store.steps(run.id)))
+    (attempt,) = store.attempts(store.steps(store.runs()[0].id)[0].id)
+    client.kill()
+    client.wait()
+    assert last_run().status is ExecutionStatus.CRASHED
+    assert last_run().get_step("wait").status is ExecutionStatus.CRASHED
+    until(lambda: not psutil.pid_exists(attempt.owner.pid))

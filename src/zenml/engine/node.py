@@ -145,7 +145,8 @@ class _OneStep(Control):
         self._renew()
         here = LocalOrchestrator(name="node", max_workers=2)
         self._execute(here.executor(self._deployment, self._stack, self._runner))
-        self._renew()
+        if not self._is_followed:
+            self._renew()  # anew: what comes next may stand in a queue
 
     def _let_go(self, names: Iterable[str]) -> None:
         """The engine starts them."""
@@ -153,6 +154,8 @@ class _OneStep(Control):
     def _renew(self) -> None:
         if not self._is_followed:
             self._store.renew_lease(self._run_id, time.time() + LONG_LEASE)
+        elif self._store.run(self._run_id).status.is_finished:  # who followed it has died
+            raise RunError(f"The run '{self._deployment.run_name}' is over: the step is ended.")
 
 
 def _end(deployment: Deployment, stack: Stack, run_id: int) -> int:
