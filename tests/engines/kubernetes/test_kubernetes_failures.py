@@ -10,6 +10,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from tests.docker_engine import DockerEngine
 from tests.fakes.https import make_certificates
@@ -276,6 +277,19 @@ def test_credentials_that_are_not_accepted(
     assert refusal(orchestrator, stores, tmp_path) == (
         f"The Kubernetes API server {cluster.url} does not accept the credentials of this user: renew them, as you do for kubectl."
     )
+
+
+def test_a_certificate_that_ends_soon(
+    cluster: FakeKubernetes, orchestrator: KubernetesOrchestrator, use: Use, tmp_path: Path
+) -> None:
+    use()
+    path = tmp_path / "kubeconfig"
+    content = yaml.safe_load(path.read_text())
+    chain = str(cluster.folder / "server.pem")
+    content["users"][0]["user"] |= {"client-certificate": chain, "client-key": chain}
+    path.write_text(yaml.safe_dump(content))
+    (check,) = (c for c in orchestrator.check() if c.outcome is not CheckOutcome.OK)
+    assert (check.what, check.outcome) == ("credentials", CheckOutcome.WARNING)
 
 
 def test_rights_that_are_missing(

@@ -42,6 +42,16 @@ class Api:
         self._client = _client(context)
         self.server: str = self._client.configuration.host
 
+    @property
+    def certificate_end(self) -> float | None:
+        """When the certificate of this user ends, in seconds since the epoch; None for users with tokens, which the client renews."""
+        from cryptography import x509
+
+        path: str | None = self._client.configuration.cert_file
+        if path is None:
+            return None
+        return x509.load_pem_x509_certificate(Path(path).read_bytes()).not_valid_after_utc.timestamp()
+
     def version(self) -> tuple[dict[str, str], str | None]:
         """The server's version, and its time, as a header of HTTP has it."""
         response = self._answer("GET", "/version", None, {})

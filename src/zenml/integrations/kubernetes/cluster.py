@@ -22,7 +22,7 @@ from zenml.integrations.kubernetes.states import is_pulling
 from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState
 from zenml.orchestrators.capacity import Capacity
 from zenml.stack import StackComponent
-from zenml.stack.checks import Check, check_clock, failure, tried
+from zenml.stack.checks import Check, check_clock, check_expiry, failure, tried
 
 if TYPE_CHECKING:
     from zenml.model.deployment import ResourceSpec
@@ -112,6 +112,8 @@ class KubernetesCluster(StackComponent):
             if date is not None:
                 # It has no fractions of seconds.
                 yield check_clock(parsedate_to_datetime(date).timestamp() + 0.5, before, time.time())
+            if (end := api.certificate_end) is not None:
+                yield check_expiry(end)
             yield tried("version", lambda: self._check_version(version))
             yield tried("namespace", lambda: self._check_namespace_there(api))
             yield tried("rights", lambda: self._check_rights(api))
