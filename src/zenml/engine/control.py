@@ -455,6 +455,8 @@ class Control:
             return
         if not outcome.is_recorded:
             outcome = self._record_end(node, outcome)
+        if outcome.status is ExecutionStatus.CANCELLED and self._store.is_cancel_requested(self._run_id):
+            raise self._cancelled()  # the step's own process has seen it first
         if outcome.final:
             self._fail(node, outcome, seconds)
             return

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,25 +196,9 @@ class OrchestratorConformance(Suite):
 
     @needs("cancel")
     def test_a_run_is_cancelled_from_outside(self, stack: Stack) -> None:
-        store = stack.metadata_store
         started = time.monotonic()
-        over = threading.Event()
-
-        def cancel() -> None:
-            while not over.wait(0.02):
-                for run in store.runs():
-                    if any(step.name == "wait" and step.started for step in store.steps(run.id)):
-                        store.request_cancel(run.id)
-                        return
-
-        other = threading.Thread(target=cancel)
-        other.start()
-        try:
-            with pytest.raises((RunError, KeyboardInterrupt)):
-                programs.waiting().run()
-        finally:
-            over.set()
-            other.join()
+        with cancelled_when_started(stack, "wait"), pytest.raises((RunError, KeyboardInterrupt)):
+            programs.waiting().run()
         assert time.monotonic() - started < min(self.seconds, programs.SECONDS - 5)
         run = last_run()
         assert (run.status, run.get_step("wait").status) == (ExecutionStatus.CANCELLED,) * 2
@@ -290,10 +275,7 @@ class OrchestratorConformance(Suite):
 
     def test_what_a_step_says_is_in_its_log(self, stack: Stack) -> None:
         run = programs.shouting(word="hello").run()
-        store, step = stack.artifact_store, run.get_step("shout")
-        (path,) = store.glob(f"{store.path}/runs/{run.uuid}/{step.name}.1/{LOG_FILE}")
-        with store.open(path) as file:
-            told = file.read()
+        told = log_of(stack, run, "shout")
         for way in ("stdout", "stderr", "logging"):
             assert f"{way} hello" in told
 
@@ -301,6 +283,36 @@ class OrchestratorConformance(Suite):
 def value_of(run: PipelineRunView, step: str) -> Any:
     """The only output of a step."""
     return run.get_step(step).output.read()
+
+
+def log_of(stack: Stack, run: PipelineRunView, step: str) -> str:
+    """What the first attempt of a step has said."""
+    store = stack.artifact_store
+    (path,) = store.glob(f"{store.path}/runs/{run.uuid}/{run.get_step(step).name}.1/{LOG_FILE}")
+    with store.open(path) as file:
+        return str(file.read())
+
+
+@contextmanager
+def cancelled_when_started(stack: Stack, step: str) -> Iterator[None]:
+    """Ask for the end of a run as somebody else does, when its step `step` has been started."""
+    store = stack.metadata_store
+    over = threading.Event()
+
+    def cancel() -> None:
+        while not over.wait(0.02):
+            for run in store.runs():
+                if any(one.name == step and one.started for one in store.steps(run.id)):
+                    store.request_cancel(run.id)
+                    return
+
+    other = threading.Thread(target=cancel)
+    other.start()
+    try:
+        yield
+    finally:
+        over.set()
+        other.join()
 
 
 class _Watched(Executor):

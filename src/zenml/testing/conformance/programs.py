@@ -75,9 +75,7 @@ def with_parameter(right: int) -> None:
     add(number(value=5, id="other"), id="same")
 
 
-@step(enable_cache=False)
-def meet(other: str) -> bool:
-    """Wait until the step `other` of the same run has been started, too."""
+def _met(other: str) -> bool:
     running = running_step()
     assert running is not None
     store = running.stack.metadata_store
@@ -87,6 +85,12 @@ def meet(other: str) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+@step(enable_cache=False)
+def meet(other: str) -> bool:
+    """Wait until the step `other` of the same run has been started, too."""
+    return _met(other)
 
 
 @pipeline
@@ -118,14 +122,18 @@ def retried(failures: int) -> None:
     add(flaky(failures=failures), id="behind")
 
 
-@step(timeout=1)
-def endless() -> int:
-    """Go on, whatever is raised in it."""
+def _go_on() -> int:
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         with suppress(BaseException):  # it does not cooperate
             time.sleep(0.05)
     return 0
+
+
+@step(timeout=1)
+def endless() -> int:
+    """Go on, whatever is raised in it."""
+    return _go_on()
 
 
 @pipeline
@@ -202,15 +210,19 @@ def conditional(value: int) -> None:
     add(found, id="small", when=found <= 10)
 
 
-@step(enable_cache=False)
-def shout(word: str) -> None:
-    """Say something in each way that a step can say it."""
+def _say(word: str) -> None:
     sys.stdout.write(f"stdout {word}\n")
     sys.stderr.write(f"stderr {word}\n")
     logger, handler = logging.getLogger("a.program"), logging.StreamHandler()
     logger.addHandler(handler)
     logger.warning("logging %s", word)
     logger.removeHandler(handler)
+
+
+@step(enable_cache=False)
+def shout(word: str) -> None:
+    """Say something in each way that a step can say it."""
+    _say(word)
 
 
 @pipeline
@@ -365,3 +377,97 @@ def dying_there() -> None:
 def heavy_there(megabytes: int) -> None:
     """A large value there and back."""
     measure(grow(large(megabytes=megabytes)))
+
+
+@step(step_operator="operator", enable_cache=False)
+def meet_elsewhere(other: str) -> bool:
+    """Wait until the step `other` of the same run has been started, too."""
+    return _met(other)
+
+
+@pipeline
+def meeting_there() -> None:
+    """Two steps that wait for each other there."""
+    meet_elsewhere(other="two", id="one")
+    meet_elsewhere(other="one", id="two")
+
+
+@step(step_operator="operator", retries=Retry(attempts=2, on=(ConnectionError,)), enable_cache=False)
+def flaky_elsewhere(failures: int) -> int:
+    """Fail in the first attempts."""
+    attempt = _attempt()
+    if attempt <= failures:
+        raise ConnectionError(f"attempt {attempt}")
+    return attempt
+
+
+@pipeline
+def retried_there(failures: int) -> None:
+    """A step that is tried twice at the most."""
+    flaky_elsewhere(failures=failures)
+
+
+@step(step_operator="operator", timeout=1)
+def endless_elsewhere() -> int:
+    """Go on, whatever is raised in it."""
+    return _go_on()
+
+
+@pipeline
+def too_long_there() -> None:
+    """A step that takes longer than it may, and one beside it."""
+    add(endless_elsewhere(), id="behind")
+    number(value=3, id="beside")
+
+
+@step(step_operator="operator", timeout=SECONDS, enable_cache=False)
+def wait_elsewhere() -> int:
+    """Wait to be cancelled."""
+    time.sleep(SECONDS)
+    return 0
+
+
+@pipeline
+def waiting_there() -> None:
+    """A step that waits to be cancelled, and one behind it."""
+    add(wait_elsewhere(), id="behind")
+
+
+@step(step_operator="operator", enable_cache=False)
+def shout_elsewhere(word: str) -> None:
+    """Say something in each way that a step can say it."""
+    _say(word)
+
+
+@pipeline
+def shouting_there(word: str) -> None:
+    """A step that says something there."""
+    shout_elsewhere(word=word)
+
+
+@step(step_operator="operator")
+def square_elsewhere(value: int) -> int:
+    """One instance."""
+    return value * value
+
+
+@pipeline
+def mapped_there(count: int) -> None:
+    """A step once for each item of a list, and one that collects what they give."""
+    total(square_elsewhere.map(numbers(count=count)), id="collect")
+
+
+@step(step_operator="operator", enable_cache=False)
+def token_elsewhere() -> str:
+    """Something else whenever it is executed."""
+    return uuid4().hex
+
+
+@pipeline
+def going_on_there(failing: bool) -> None:
+    """Work there that is finished before a step here fails, or does not."""
+    text = token_elsewhere()
+    if failing:
+        fail(id="last", after=text)
+    else:
+        number(id="last", after=text)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import RunError
+from zenml.exceptions import RunError, StepTimeoutError
 from zenml.testing.assertions import assert_cached, assert_ran, assert_skipped
 from zenml.testing.conformance import programs
-from zenml.testing.conformance.orchestrators import value_of
-from zenml.testing.conformance.suite import Suite, assert_healthy, undefined
+from zenml.testing.conformance.orchestrators import cancelled_when_started, log_of, value_of
+from zenml.testing.conformance.suite import Suite, assert_healthy, needs, undefined
 from zenml.testing.isolation import isolated_stack
 from zenml.testing.running import last_run
 
@@ -30,7 +30,12 @@ class StepOperatorConformance(Suite):
 
     `step_operator` is the one under test; in its environment, this package can be imported. `components` are those of its stack that
     cannot be the local ones, by type: an artifact store and a metadata store that its steps can reach.
+
+    A flavor may leave out, by `cannot`: "cancel", "logs", "map", "parallel" (two steps at the same time), "resume", "retries", "timeout".
     """
+
+    seconds = 60.0
+    """For how long a run of a few small steps may take at the most."""
 
     @pytest.fixture
     def step_operator(self) -> BaseStepOperator:
@@ -105,6 +110,60 @@ class StepOperatorConformance(Suite):
         run = last_run()
         assert run.get_step("die_elsewhere").status in (ExecutionStatus.CRASHED, ExecutionStatus.FAILED)
         assert_skipped(run, "behind")
+
+    @needs("parallel")
+    def test_steps_run_there_at_the_same_time(self, stack: Stack) -> None:
+        run = programs.meeting_there().run()
+        assert value_of(run, "one") is True
+        assert value_of(run, "two") is True
+
+    @needs("map")
+    def test_a_step_is_executed_there_for_each_item_of_a_list(self, stack: Stack) -> None:
+        assert value_of(programs.mapped_there(count=2).run(), "collect") == 1
+
+    @needs("retries")
+    def test_a_failed_attempt_there_is_followed_by_another(self, stack: Stack) -> None:
+        step = programs.retried_there(failures=1).run().get_step("flaky_elsewhere")
+        assert (step.status, step.attempts, step.output.read()) == (ExecutionStatus.COMPLETED, 2, 2)
+
+    @needs("timeout")
+    def test_a_step_that_takes_too_long_there_is_ended_whatever_it_does(self, stack: Stack) -> None:
+        started = time.monotonic()
+        with pytest.raises(StepTimeoutError):
+            programs.too_long_there().run()
+        assert time.monotonic() - started < min(self.seconds, programs.SECONDS - 5)
+        run = last_run()
+        assert run.get_step("endless_elsewhere").status is ExecutionStatus.FAILED
+        assert run.get_step("beside").status is ExecutionStatus.COMPLETED
+        assert_skipped(run, "behind")
+
+    @needs("cancel")
+    def test_a_run_is_cancelled_while_a_step_runs_there(self, stack: Stack) -> None:
+        started = time.monotonic()
+        with (
+            cancelled_when_started(stack, "wait_elsewhere"),
+            pytest.raises((RunError, KeyboardInterrupt)),
+        ):
+            programs.waiting_there().run()
+        assert time.monotonic() - started < min(self.seconds, programs.SECONDS - 5)
+        run = last_run()
+        assert (run.status, run.get_step("wait_elsewhere").status) == (ExecutionStatus.CANCELLED,) * 2
+        assert_skipped(run, "behind")
+
+    @needs("resume")
+    def test_what_is_finished_there_is_taken_when_a_run_is_resumed(self, stack: Stack) -> None:
+        with pytest.raises(Exception, match="no good"):
+            programs.going_on_there(failing=True).run(run_name="first")
+        token = value_of(last_run(), "token_elsewhere")
+        run = programs.going_on_there(failing=False).resume("first", accept_changes=True)
+        assert value_of(run, "token_elsewhere") == token
+        assert_cached(run, "token_elsewhere")
+
+    @needs("logs")
+    def test_what_a_step_says_there_is_in_its_log(self, stack: Stack) -> None:
+        told = log_of(stack, programs.shouting_there(word="hello").run(), "shout_elsewhere")
+        for way in ("stdout", "stderr", "logging"):
+            assert f"{way} hello" in told
 
     @staticmethod
     def _launch(operator: BaseStepOperator, code: str) -> None:
