@@ -158,6 +158,31 @@ def test_what_looks_like_a_secret_stays_out(
     assert warning in messages.messages
 
 
+def test_nothing_secret_is_in_a_layer(project: Path, docker_host: DockerEngine):
+    canary = "canary-in-a-coal-mine"
+    (project / ".env").write_text(f"TOKEN={canary}\n")
+    with shipping(project, docker_host, secrets={"login": {"token": canary}}) as stack:
+        assert stack.secrets_manager is not None
+        assert stack.secrets_manager.get_secret("login").content["token"] == canary
+        image = image_of(made().run())
+    search = f"grep -rl {canary[:6]}'{canary[6:]}' / --exclude-dir=proc --exclude-dir=sys; ls -A /app"
+    assert printed_in(docker_host, image, "sh", "-c", search).split() == [
+        ".gitignore",
+        "features",
+        "link.py",
+        "run.py",
+    ]
+    with docker_host.client() as client:
+        found = client.images.get(image)
+        assert canary not in str([found.attrs, found.history()])
+
+
+def test_packages_of_debian(project: Path, docker_host: DockerEngine):
+    with shipping(project, docker_host):
+        image = image_of(made(apt_packages=["tree"], build_network="host").run())
+    assert "run.py" in printed_in(docker_host, image, "tree", "/app")
+
+
 def test_a_dockerfile_that_fails(project: Path, docker_host: DockerEngine):
     (project / "Dockerfile").write_text(
         "FROM zenml-tests/base:1\nRUN echo almost && echo 'no compiler' >&2 && exit 3\n"
