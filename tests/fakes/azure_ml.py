@@ -38,6 +38,7 @@ class FakeAzureML(FakeAzure):
         super().__init__()
         self.folder = folder
         self.environment: dict[str, str] = {}
+        self.sources: Path | None = None
         self.environments: dict[str, Body] = {}
         self.jobs: dict[str, tuple[Body, Process]] = {}
         self.keys: dict[str, str] = {}
@@ -95,7 +96,7 @@ class FakeAzureML(FakeAzure):
             )
         if id not in self.jobs:
             environment = {**self.environment, **properties["environmentVariables"]}
-            process = Process(shlex.split(properties["command"]), self.folder / id, environment)
+            process = Process(shlex.split(properties["command"]), self.folder / id, environment, self.sources)
             self.jobs[id] = asked.body, process
         return self.job(asked, id)
 

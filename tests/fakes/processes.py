@@ -15,11 +15,15 @@ _KEPT = ("PATH", "LANG", "TZ")
 
 @dataclass
 class Process:
-    """A command: `python` is the interpreter of these tests, and the environment is that of a container, not the tests' own."""
+    """A command: `python` is the interpreter of these tests, and the environment is that of a container, not the tests' own.
+
+    `sources` is the folder of the project, which an image has as /app.
+    """
 
     command: Sequence[str]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    sources: Path | None = None
     started: float = field(default_factory=time.time)
     stopped: bool = False
 
@@ -32,7 +36,11 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, *self.command[1:]],
                 cwd=self.folder,
-                env={**environment, **self.environment, "ZENML_SOURCE_ROOT": str(self.folder)},
+                env={
+                    **environment,
+                    **self.environment,
+                    "ZENML_SOURCE_ROOT": str(self.sources or self.folder),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

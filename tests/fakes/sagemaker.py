@@ -26,6 +26,7 @@ class FakeSageMaker(Fake):
         super().__init__()
         self.folder = folder
         self.environment: dict[str, str] = {}
+        self.sources: Path | None = None
         self.jobs: dict[str, tuple[Body, Process]] = {}
         self.refusal: tuple[str, str] | None = None
         session = botocore.session.get_session()
@@ -60,7 +61,7 @@ class FakeSageMaker(Fake):
         assert len(specification["ContainerArguments"]) <= 100
         assert max(map(len, words)) <= 256
         environment = {**self.environment, **body.get("Environment", {})}
-        self.jobs[name] = body, Process(words, self.folder / name, environment)
+        self.jobs[name] = body, Process(words, self.folder / name, environment, self.sources)
         return Answer({"ProcessingJobArn": f"arn:aws:sagemaker:eu-west-1:123456789012:processing-job/{name}"})
 
     def DescribeProcessingJob(self, body: Body) -> Answer:  # noqa: N802  the same

@@ -27,6 +27,7 @@ class FakeVertex(FakeGoogle):
         super().__init__()
         self.folder = folder
         self.environment: dict[str, str] = {}
+        self.sources: Path | None = None
         self.jobs: dict[str, tuple[Body, Process]] = {}
         self.numbers = count(4_000_000_000)
         self.refusal: tuple[int, str, str] | None = None
@@ -57,6 +58,7 @@ class FakeVertex(FakeGoogle):
             [*container["command"], *container["args"]],
             self.folder / number,
             {**self.environment, **environment},
+            self.sources,
         )
         # The service answers with the project's number in the place of its id, and takes both.
         name = f"projects/{_NUMBER}/locations/{REGION}/customJobs/{number}"
