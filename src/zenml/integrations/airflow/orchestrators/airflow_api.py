@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TIMEOUT = 10.0
 """Seconds for which an answer is waited for."""
 
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _FAILING = 401, 403, 404, 500
 
 
 class AirflowDeniedError(RunError):
@@ -118,22 +118,24 @@ class AirflowAPI:
                 content = response.read()
                 return json.loads(content) if content else {}
         except HTTPError as error:
-            if error.code == _NOT_FOUND:
-                return None
-            if error.code in (_UNAUTHORIZED, _FORBIDDEN):
-                raise AirflowDeniedError(
-                    f"The Airflow at {self._url} does not let the orchestrator '{self._name}' do {method} {path.partition('?')[0]}: give "
-                    "it a username and a password, or a token, of a user who may start DAGs."
-                ) from None
-            if error.code >= 500:  # noqa: PLR2004
-                raise EngineUnreachableError(f"The Airflow at {self._url} fails: {error}.") from None
-            told = error.read(2000).decode(errors="replace")
-            raise RunError(
-                f"The Airflow at {self._url} refuses {method} {path.partition('?')[0]}: {error.code}, {told}"
-            ) from None
+            with error:
+                if error.code == _NOT_FOUND:
+                    return None
+                raise self._refusal(f"{method} {path.partition('?')[0]}", error) from None
         except (URLError, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise EngineUnreachableError(
                 f"The Airflow at {self._url} of the orchestrator '{self._name}' does not answer: {reason}. Start it, or give the "
                 "orchestrator another url."
             ) from None
+
+    def _refusal(self, question: str, error: HTTPError) -> RunError:
+        if error.code in (_UNAUTHORIZED, _FORBIDDEN):
+            return AirflowDeniedError(
+                f"The Airflow at {self._url} does not let the orchestrator '{self._name}' do {question}: give it a username and a "
+                "password, or a token, of a user who may start DAGs."
+            )
+        if error.code >= _FAILING:
+            return EngineUnreachableError(f"The Airflow at {self._url} fails at {question}: {error}.")
+        told = error.read(2000).decode(errors="replace")
+        return RunError(f"The Airflow at {self._url} refuses {question}: {error.code}, {told}")
