@@ -82,13 +82,19 @@ class RayCluster:
             f"--temp-dir={folder / 'ray'}",
         )
         self.nodes = [self.head]
+        self._count = 2
 
     def add_node(self, *arguments: str) -> RayNode:
-        number = len(self.nodes) + 2
+        self._count += 1
+        number = self._count
         log = self._folder / f"node-{number}.log"
         node = RayNode(f"{self._net}.{number}", log, f"--address={self.address}", "--num-cpus=1", *arguments)
         self.nodes.append(node)
         return node
+
+    def kill(self, node: RayNode) -> None:
+        self.nodes.remove(node)
+        node.kill()
 
     def stop(self) -> None:
         for node in reversed(self.nodes):

@@ -12,6 +12,9 @@ from zenml.orchestrators import BaseOrchestrator
 from zenml.step_operators import BaseStepOperator
 from zenml.testing.conformance import OrchestratorConformance, StepOperatorConformance
 
+# The start of a cluster counts, which may take a minute on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayCluster]:

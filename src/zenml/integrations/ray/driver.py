@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from zenml.exceptions import MissingPackageError, RunError, StackValidationError, sentence
 
-CONNECT = 60.0
+CONNECT = 90.0
 """Seconds within which a process is connected, or a cluster started."""
 
 _ANSWER = 10.0
