@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 READY = (
     "tests.reliability.programs",
-    "zenml.engine",
+    "zenml.engine.driver",
     "zenml.materializers.built_in_materializer",
     "zenml.metadata_stores.database",
     "zenml.pipelines.compiler",

@@ -1,6 +1,4 @@
-"""Run control and the execution of steps, written once for every orchestrator."""
+"""Run control and the execution of steps, written once for every orchestrator.
 
-from zenml.engine.control import Past
-from zenml.engine.driver import RunResult, execute
-
-__all__ = ["Past", "RunResult", "execute"]
+It names nothing: processes of steps need the runner alone, and start as fast as they can without run control.
+"""

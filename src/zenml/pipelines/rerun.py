@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zenml.engine import Past
 from zenml.engine.cache import fixed_parts
+from zenml.engine.control import Past
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import ChangedPipelineError, DoesNotExistException, RunError, nearest
 from zenml.logger import get_logger

@@ -28,7 +28,7 @@ from zenml.model.names import check_name
 from zenml.stack.secrets import missing_secrets
 
 if TYPE_CHECKING:
-    from zenml.engine import Past
+    from zenml.engine.control import Past
     from zenml.model.deployment import Deployment
     from zenml.pipelines.base_pipeline import BasePipeline
     from zenml.pipelines.compiler import Compiled
@@ -179,8 +179,8 @@ def execute(prepared: Prepared, past: Past | None = None) -> PipelineRunView:
         ImageError: an image cannot be built or pushed. Nothing is recorded then.
         Exception: the first failing step's, with a note that names run and step.
     """
-    from zenml.engine import execute
     from zenml.engine.code_archive import with_code
+    from zenml.engine.driver import execute
     from zenml.images.build import build_images
     from zenml.post_execution import run_view
 
