@@ -11,12 +11,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from pydantic import SecretStr, field_validator
 
@@ -43,6 +46,11 @@ _LAST = 5.0
 
 _LINES = 15
 """How many lines of the local runner's output are shown when it could not run anything."""
+
+_TIMEOUT = 10.0
+"""Seconds for which an answer is waited for."""
+
+_FAILING = 500
 
 _STATES = {
     "SUCCEEDED": JobState.SUCCEEDED,
@@ -101,7 +109,7 @@ class KubeflowOrchestrator(BaseOrchestrator):
         yield from super().check()
         yield tried("kfp", _version)
         if self.endpoint is not None:
-            yield tried("answers", lambda: _asked(self, lambda: _client(self).get_kfp_healthz()) and "")
+            yield tried("answers", lambda: _client(self) and "")
 
     def check_deployment(self, deployment: Deployment) -> None:
         """See that KFP is there, and can give each step what it needs."""
@@ -192,7 +200,7 @@ class _RemoteExporter(Exporter):
     def __init__(self, orchestrator: KubeflowOrchestrator) -> None:
         self.is_synchronous = orchestrator.synchronous
         self._orchestrator = orchestrator
-        self._client = _asked(orchestrator, lambda: _client(orchestrator))
+        self._client = _client(orchestrator)
         self._run = ""
 
     def submit(self, graph: Graph) -> None:
@@ -259,31 +267,54 @@ def _version() -> str:
 
 
 def _client(orchestrator: KubeflowOrchestrator) -> Any:
+    """A client of the API, which was seen to answer: KFP's own asks five times, and tells of it at length."""
+    token = None if orchestrator.token is None else orchestrator.token.get_secret_value()
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    request = Request(f"{orchestrator.endpoint}/apis/v2beta1/healthz", headers=headers)  # noqa: S310  the orchestrator checks it
+    try:
+        with urlopen(request, timeout=_TIMEOUT):  # noqa: S310
+            pass
+    except HTTPError as error:
+        with error:
+            raise _refusal(orchestrator, error.code, error.reason) from None
+    except OSError as error:
+        raise _silence(orchestrator, error) from None
     from kfp import Client
 
-    token = None if orchestrator.token is None else orchestrator.token.get_secret_value()
-    return Client(
-        host=orchestrator.endpoint, namespace=orchestrator.namespace or "kubeflow", existing_token=token
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about versions of Kubeflow before 2
+        return Client(
+            host=orchestrator.endpoint, namespace=orchestrator.namespace or "kubeflow", existing_token=token
+        )
 
 
 def _asked(orchestrator: KubeflowOrchestrator, question: Callable[[], T]) -> T:
     """The answer of the API, whose errors are those of an engine."""
     from kfp_server_api import ApiException
-    from urllib3.exceptions import HTTPError
+    from urllib3.exceptions import HTTPError as TransportError
 
     try:
         return question()
     except ApiException as error:
-        raise RunError(
-            f"The Kubeflow Pipelines at {orchestrator.endpoint} of the orchestrator '{orchestrator.name}' refuses: {error.status} "
-            f"{error.reason}. Look at its endpoint, namespace and token."
-        ) from None
-    except (HTTPError, OSError) as error:
-        raise EngineUnreachableError(
-            f"The Kubeflow Pipelines at {orchestrator.endpoint} of the orchestrator '{orchestrator.name}' does not answer: {error}. Start "
-            "it, or give the orchestrator another endpoint."
-        ) from None
+        raise _refusal(orchestrator, error.status, error.reason) from None
+    except (TransportError, OSError) as error:
+        raise _silence(orchestrator, error) from None
+
+
+def _refusal(orchestrator: KubeflowOrchestrator, code: int, reason: str) -> RunError:
+    if code >= _FAILING:
+        return _silence(orchestrator, f"{code} {reason}")
+    return RunError(
+        f"The Kubeflow Pipelines at {orchestrator.endpoint} of the orchestrator '{orchestrator.name}' refuses: {code} {reason}. Look at "
+        "its endpoint, namespace and token."
+    )
+
+
+def _silence(orchestrator: KubeflowOrchestrator, reason: object) -> EngineUnreachableError:
+    return EngineUnreachableError(
+        f"The Kubeflow Pipelines at {orchestrator.endpoint} of the orchestrator '{orchestrator.name}' does not answer: {reason}. Start it, "
+        "or give the orchestrator another endpoint."
+    )
 
 
 def _safe(name: str) -> str:
