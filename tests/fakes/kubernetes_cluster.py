@@ -8,6 +8,7 @@ which pods tell what is wrong with them.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -409,15 +410,25 @@ class FakeKubernetes(Fake):
             pass
         else:
             return True
-        for reason in ("ErrImagePull", "ImagePullBackOff"):
+        reason = "ErrImagePull"
+        while not pod.gone.is_set():
             try:
-                self.docker.images.pull(image)
+                self.docker.images.pull(image, auth_config=self._login(pod, image))
             except (APIError, ImageNotFound) as error:
                 self._waits(pod, reason, f'Back-off pulling image "{image}": {error.explanation}')
+                reason = "ImagePullBackOff"
+                pod.gone.wait(0.2)
             else:
                 return True
-        pod.gone.wait()
         return False
+
+    def _login(self, pod: Pod, image: str) -> Document | None:
+        for name in (one["name"] for one in pod.document["spec"].get("imagePullSecrets", ())):
+            if name in self.secrets:
+                content = json.loads(base64.b64decode(self.secrets[name]["data"][".dockerconfigjson"]))
+                if login := content["auths"].get(image.partition("/")[0]):
+                    return {key: login[key] for key in ("username", "password")}
+        return None
 
     def _mount(self, pod: Pod, folder: Path) -> bool:
         """Wait for the Secrets that it wants, and lay them into files."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,14 +14,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.docker_engine import DockerEngine
+from tests.docker_engine import DockerEngine, ImageRegistry
 from tests.fakes.https import make_certificates
 from tests.fakes.kubernetes_cluster import FakeKubernetes, node, write_kubeconfig
 from tests.services import free_port
 from zenml.enums import CheckOutcome, ExecutionStatus
 from zenml.exceptions import RunError, StackValidationError, StepCrashedError
 from zenml.integrations.kubernetes import jobs
-from zenml.integrations.kubernetes.manifests import job_manifest, secret_manifest
+from zenml.integrations.kubernetes.manifests import job_manifest, secret_manifests
 from zenml.integrations.kubernetes.orchestrators import KubernetesOrchestrator
 from zenml.jobs import Job, JobEngine, JobState, JobStatus
 from zenml.model.deployment import ResourceSpec
@@ -82,12 +84,18 @@ def test_manifests_keep_the_schemas(version: str, secrets: str | None) -> None:
     for cluster in (plain, full):
         for resources, timeout in ((None, None), (need, 90.5)):
             one = job(
-                "z-a-1", run="name / of: a run" * 9, secrets=secrets, resources=resources, timeout=timeout
+                "z-a-1",
+                run="name / of: a run" * 9,
+                secrets=secrets,
+                registry_login=secrets and ("user", "word"),
+                resources=resources,
+                timeout=timeout,
             )
             manifest = job_manifest(one, "registry/image:1", cluster, "abc")
             kubernetes_validate.validate(manifest, version, strict=True)
             assert "{}" not in str(manifest["spec"]["template"]["spec"]["containers"])
-            kubernetes_validate.validate(secret_manifest(one, "uid", "abc"), version, strict=True)
+            for secret in secret_manifests(one, "registry/image:1", "uid", "abc"):
+                kubernetes_validate.validate(secret, version, strict=True)
     pod = manifest["spec"]["template"]["spec"]
     amounts = {"cpu": "500m", "memory": "1000000000", "nvidia.com/gpu": "2", "example.com/license": "1"}
     assert pod["containers"][0]["resources"] == {"requests": amounts, "limits": amounts}
@@ -179,6 +187,44 @@ def test_an_image_that_cannot_be_pulled(
     assert check.remedy == "Is the name right, and may the nodes pull it? See image_pull_secrets."
 
 
+def test_a_registry_that_wants_a_password(
+    cluster: FakeKubernetes,
+    docker_engine: DockerEngine,
+    guarded_image_registry: ImageRegistry,
+    engine: JobEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "_PULL_PATIENCE", 2.0)
+    registry = guarded_image_registry
+    image, login = f"{registry.address}/tests/kubernetes:1", (registry.username, registry.password)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("empty"))
+    with docker_engine.client() as client:
+        client.api.import_image_from_data(archive.getvalue(), repository=image.removesuffix(":1"), tag="1")
+        client.images.push(image, auth_config={"username": login[0], "password": login[1]})
+        client.images.remove(image)
+    ids = [
+        engine.submit(job("z-without", image=image)),
+        engine.submit(job("z-with", image=image, registry_login=login)),
+    ]
+    assert "no basic auth credentials" in end_of(engine, ids[0]).reason
+    # It was pulled, and there is nothing in it.
+    assert end_of(engine, ids[1]).reason.startswith("exit code 128; StartError (")
+    for id_ in ids:
+        engine.remove(id_)
+
+
+def test_a_node_that_does_not_say_that_a_pod_has_ended(
+    engine: JobEngine, orchestrator: KubernetesOrchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_END_PATIENCE", 0.0)
+    id_ = engine.submit(job("z-silent", "import time; time.sleep(60)", image=orchestrator.image_base))
+    until(engine, id_, lambda status: status.state is JobState.RUNNING)
+    engine.cancel(id_)
+    assert end_of(engine, id_).reason == "its node does not say that it has ended"
+
+
 def test_a_pod_that_is_never_made(
     engine: JobEngine,
     orchestrator: KubernetesOrchestrator,
@@ -203,8 +249,8 @@ def test_an_answer_that_is_lost_makes_no_second_job(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jobs, "_PAUSES", (0.05, 0.05))
-    cluster.lost_answers = 1
-    id_ = engine.submit(job("z-once", image=orchestrator.image_base))
+    cluster.lost_answers = 2
+    id_ = engine.submit(job("z-once", image=orchestrator.image_base, secrets="{}"))
     assert end_of(engine, id_).state is JobState.SUCCEEDED
     engine.remove(id_)
 

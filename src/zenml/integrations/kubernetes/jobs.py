@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from zenml.exceptions import RunError
 from zenml.integrations.kubernetes import states
 from zenml.integrations.kubernetes.api import ApiError
-from zenml.integrations.kubernetes.manifests import CONTAINER, JOB, SUBMITTER, job_manifest, secret_manifest
+from zenml.integrations.kubernetes.manifests import CONTAINER, JOB, SUBMITTER, job_manifest, secret_manifests
 from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState, JobStatus
 from zenml.logger import get_logger
 
@@ -24,7 +25,7 @@ _PULL_PATIENCE = 60.0
 """Seconds for which an image that cannot be pulled is waited for: a registry may be away for a moment."""
 
 _END_PATIENCE = 60.0
-"""Seconds until a job that was cancelled counts as ended, also if its node does not say so."""
+"""Seconds until a job whose pod is to end counts as ended, also if its node does not say so."""
 
 _POD_PATIENCE = 5.0
 """Seconds after which a Job without a pod is asked for the reason."""
@@ -42,24 +43,25 @@ class KubernetesJobs(JobEngine):
         self._submitter = uuid4().hex
         self._pods: dict[str, str] = {}
         self._submitted: dict[str, float] = {}
-        self._cancelled: dict[str, float] = {}
+        self._ending: dict[str, float] = {}
         self._pulling: dict[str, float] = {}
         self._told: set[str] = set()
 
     def submit(self, job: Job) -> str:
-        """Make the Job, and then its Secret, for which the pod waits: so no Secret is ever left without a Job that takes it along."""
+        """Make the Job, and then its Secrets, for which the pod waits: so none is ever left without a Job that takes it along."""
         if job.image is None:
             raise RunError(
                 f"There is no image for the step '{job.step}' to run in: set custom_docker_base_image_name of '{self._cluster.name}'."
             )
         made = self._make("batch/v1", "jobs", job_manifest(job, job.image, self._cluster, self._submitter))
         self._submitted[job.name] = time.monotonic()
-        if job.secrets is not None:
-            try:
-                self._make("v1", "secrets", secret_manifest(job, made["metadata"]["uid"], self._submitter))
-            except RunError:
-                self.cancel(job.name)
-                raise
+        try:
+            for secret in secret_manifests(job, job.image, made["metadata"]["uid"], self._submitter):
+                self._make("v1", "secrets", secret)
+        except RunError:
+            with suppress(EngineUnreachableError):  # tried again at the end
+                self.remove(job.name)
+            raise
         return job.name
 
     def states(self, ids: Sequence[str]) -> Mapping[str, JobStatus]:
@@ -73,7 +75,7 @@ class KubernetesJobs(JobEngine):
 
     def cancel(self, id: str) -> None:
         """Delete the Job; its pod ends within its few seconds of grace."""
-        self._cancelled.setdefault(id, time.monotonic())
+        self._ending.setdefault(id, time.monotonic())
         self._delete(id)
 
     def log(self, id: str, lines: int = 20) -> list[str]:
@@ -90,18 +92,23 @@ class KubernetesJobs(JobEngine):
     def remove(self, id: str) -> None:
         """Delete the Job, its pod and its Secret."""
         self._delete(id)
-        for known in (self._pods, self._submitted, self._cancelled, self._pulling):
+        for known in (self._pods, self._submitted, self._ending, self._pulling):
             known.pop(id, None)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Delete what could not be deleted before, and close the connection."""
+        with suppress(EngineUnreachableError):
+            for id_ in list(self._submitted):
+                self.remove(id_)
         self._api.close()
 
     def _state(self, id_: str, pod: dict[str, Any] | None, job: dict[str, Any] | None) -> JobStatus:
         now = time.monotonic()
         if pod is None and job is None:
             return JobStatus(JobState.LOST, "its Job is not in the cluster any more")
-        if now - self._cancelled.get(id_, now) > _END_PATIENCE:
+        if pod is not None and "deletionTimestamp" in pod["metadata"]:
+            self._ending.setdefault(id_, now)
+        if now - self._ending.get(id_, now) > _END_PATIENCE:
             return JobStatus(JobState.LOST, "its node does not say that it has ended")
         if pod is None:
             assert job is not None  # noqa: S101  for the type checker
@@ -142,7 +149,8 @@ class KubernetesJobs(JobEngine):
                 time.sleep(pause)
             except ApiError as error:
                 if error.reason == "AlreadyExists":  # sent before, by a request that was not answered
-                    made = self._api.get(f"{path}/{manifest['metadata']['name']}")
+                    is_job = kind == "jobs"  # Secrets need not be read
+                    made = self._api.get(f"{path}/{manifest['metadata']['name']}") if is_job else manifest
                     break
                 raise self._refused(kind, error) from None
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ _GRACE = 3
 
 _SECRETS = "/var/run/zenml"
 _KEY = "secrets.json"
+_LOGIN = "-login"
 _OWN_NAMES = frozenset({"ephemeral-storage"})
 
 
@@ -61,8 +64,9 @@ def job_manifest(job: Job, image: str, cluster: KubernetesCluster, submitter: st
         pod["nodeSelector"] = cluster.node_selector
     if cluster.tolerations:
         pod["tolerations"] = cluster.tolerations
-    if cluster.image_pull_secrets:
-        pod["imagePullSecrets"] = [{"name": name} for name in cluster.image_pull_secrets]
+    logins = [*cluster.image_pull_secrets, *([f"{job.name}{_LOGIN}"] if job.registry_login else [])]
+    if logins:
+        pod["imagePullSecrets"] = [{"name": name} for name in logins]
     if job.secrets is not None:
         pod["volumes"] = [{"name": "secrets", "secret": {"secretName": job.name, "defaultMode": 0o400}}]
     return {
@@ -77,20 +81,27 @@ def job_manifest(job: Job, image: str, cluster: KubernetesCluster, submitter: st
     }
 
 
-def secret_manifest(job: Job, uid: str, submitter: str) -> dict[str, Any]:
-    """A Secret that goes with the Job of this uid."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "immutable": True,
-        "metadata": {
-            "name": job.name,
-            "labels": _labels(job, submitter),
-            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": uid}],
-        },
-        "stringData": {_KEY: job.secrets},
-    }
+def secret_manifests(job: Job, image: str, uid: str, submitter: str) -> list[dict[str, Any]]:
+    """What of the job is secret, as Secrets that go with the Job of this uid."""
+    found = []
+    if job.registry_login is not None:
+        login = json.dumps({"auths": {_registry(image): _login(*job.registry_login)}})
+        found.append((f"{job.name}{_LOGIN}", "kubernetes.io/dockerconfigjson", {".dockerconfigjson": login}))
+    if job.secrets is not None:
+        found.append((job.name, "Opaque", {_KEY: job.secrets}))
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": uid}
+    labels = _labels(job, submitter)
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": kind,
+            "immutable": True,
+            "metadata": {"name": name, "labels": labels, "ownerReferences": [owner]},
+            "stringData": content,
+        }
+        for name, kind, content in found
+    ]
 
 
 def is_resource_name(name: str) -> bool:
@@ -133,6 +144,17 @@ def _amounts(need: ResourceSpec) -> dict[str, str]:
     if need.gpu:
         amounts["nvidia.com/gpu"] = str(need.gpu)
     return amounts
+
+
+def _registry(image: str) -> str:
+    """What the credentials for an image's registry are called in Docker's configuration."""
+    host = image.partition("/")[0]
+    return "https://index.docker.io/v1/" if host == "docker.io" else host
+
+
+def _login(user: str, password: str) -> dict[str, str]:
+    both = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return {"username": user, "password": password, "auth": both}
 
 
 def _labels(job: Job, submitter: str) -> dict[str, str]:
