@@ -3,19 +3,15 @@
 import pytest
 
 from tests.docker_engine import DockerEngine
-from zenml.integrations.docker.orchestrators import DockerOrchestrator
 from zenml.integrations.docker.step_operators import DockerStepOperator
-from zenml.orchestrators import BaseOrchestrator
 from zenml.step_operators import BaseStepOperator
 from zenml.testing.conformance import OrchestratorConformance, StepOperatorConformance
 
 
 class TestDockerOrchestrator(OrchestratorConformance):
     @pytest.fixture
-    def orchestrator(self, docker_host: DockerEngine) -> BaseOrchestrator:
-        return DockerOrchestrator(
-            name="docker", custom_docker_base_image_name=docker_host.base_image, max_parallel_steps=3
-        )
+    def orchestrator(self, orchestrator):
+        return orchestrator
 
 
 class TestDockerStepOperator(StepOperatorConformance):
