@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zenml.enums import Reach
+from zenml.enums import Reach, StackComponentType
 from zenml.exceptions import RunError, SecretError
 from zenml.jobs.job import SECRETS_FILE
 from zenml.secret.known import remember
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from zenml.jobs.job import Job
     from zenml.model.deployment import Deployment
     from zenml.stack import Stack
+
+_OUTSIDE = (
+    StackComponentType.ORCHESTRATOR,
+    StackComponentType.STEP_OPERATOR,
+    StackComponentType.CONTAINER_REGISTRY,
+)
+"""What starts jobs is not used in them: neither are its secrets."""
 
 
 def carried_secrets(deployment: Deployment, stack: Stack) -> str | None:
@@ -32,7 +40,9 @@ def carried_secrets(deployment: Deployment, stack: Stack) -> str | None:
     carries = manager is not None and manager.reach < Reach.NETWORK
     secrets: dict[str, Any] = {}
     environment: dict[str, str] = {}
-    for name, key, purpose in needed_secrets(deployment):
+    components = {t: c for t, c in deployment.stack.components.items() if t not in _OUTSIDE}
+    inside = replace(deployment, stack=replace(deployment.stack, components=components))
+    for name, key, purpose in needed_secrets(inside):
         if name == ENVIRONMENT:
             if key not in os.environ:
                 raise SecretError(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.engines.clouds import work
 from tests.engines.clouds.duties import JobEngineDuties, job_of, until
 from tests.engines.clouds.remote_stack import CREDENTIALS, IMAGE
 from tests.fakes import https
@@ -19,6 +20,7 @@ from zenml.integrations.azure.step_operators.azureml_jobs import AzureMLJobs
 from zenml.jobs import EngineUnreachableError, JobEngine, JobState
 from zenml.stack import StackComponent
 from zenml.step_operators import BaseStepOperator
+from zenml.testing import isolated_stack
 from zenml.testing.conformance import StepOperatorConformance
 
 
@@ -114,6 +116,29 @@ def test_a_service_principal(
         engine.submit(job_of("0"))
     engine.close()
     assert "wrong-password" not in str(refused.value)
+
+
+def test_secrets_of_what_starts_jobs_are_not_needed_in_them(
+    operator: AzureMLStepOperator,
+    fake: FakeAzureML,
+    remote: dict[str, StackComponent],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", fake.url)
+    monkeypatch.setenv("PRINCIPAL_PASSWORD", PRINCIPAL["client_secret"])
+    principal = operator.updated(
+        {
+            "name": "operator",
+            "tenant_id": TENANT,
+            "service_principal_id": PRINCIPAL["client_id"],
+            "service_principal_password": "{{env.PRINCIPAL_PASSWORD}}",
+        }
+    )
+    with isolated_stack(tmp_path / "world", step_operator=principal, **remote):
+        assert work.working().run().get_step("work").output.read() == 1
+    ((body, process),) = fake.jobs.values()
+    assert PRINCIPAL["client_secret"] not in repr((body, process.command))
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class AzureMLJobs(JobEngine):
         properties: dict[str, Any] = {
             "jobType": "Command",
             "displayName": job.name,
-            "experimentName": re.sub(r"[^\w-]", "-", job.pipeline)[:255],
+            "experimentName": re.sub("[^a-zA-Z0-9_-]", "-", job.pipeline)[:255],
             "tags": {"pipeline": job.pipeline, "run": job.run, "step": job.step},
             "command": shlex.join(job.command),
             "environmentId": environment,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from azure.core import PipelineClient
@@ -90,7 +91,11 @@ class AzureMLStepOperator(JobStepOperator):
     def check(self) -> Iterator[Check]:
         """The credentials are accepted, and the compute is there."""
         yield from super().check()
-        yield tried("compute", lambda: self._engine().look())
+        yield tried("compute", self._look)
+
+    def _look(self) -> None:
+        with closing(self._engine()) as engine:
+            engine.look()
 
     def _engine(self) -> AzureMLJobs:
         # One attempt of the libraries would take minutes where nothing answers.

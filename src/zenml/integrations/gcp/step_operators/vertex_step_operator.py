@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import google.auth
@@ -101,7 +102,11 @@ class VertexStepOperator(JobStepOperator):
     def check(self) -> Iterator[Check]:
         """The credentials are accepted, and may see jobs."""
         yield from super().check()
-        yield tried("jobs", lambda: self._engine().look())
+        yield tried("jobs", self._look)
+
+    def _look(self) -> None:
+        with closing(self._engine()) as engine:
+            engine.look()
 
     def _engine(self) -> VertexJobs:
         request = token_request()
