@@ -35,7 +35,7 @@ test: check services
 # By file: the tests of one use the same servers.
 test-engines: $(VENV)/installed-engines engines
 	$(BIN)/python tests/docker_engine.py base-image
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/engines $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --timeout 600 tests/engines $(PYTEST)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check

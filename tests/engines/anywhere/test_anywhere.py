@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from tests import services
 from tests.airflow_server import airflow_server
+from tests.aws_batch import BASE_IMAGE, CREDENTIALS, QUEUE, REGION, aws_batch
 from tests.dask_cluster import dask_cluster
 from tests.docker_engine import DockerEngine
 from tests.object_stores import BUCKET, S3Server
@@ -72,13 +73,16 @@ class World:
         )
         self.zenml("stack", "set", "base")
         url = make_url(self.postgresql)
-        self.zenml(
-            "secret", "register", "stores", f"--database={url.password}", f"--objects={self.s3.password}"
-        )
+        self.keep_secrets()
         self.zenml(
             "metadata-store", "register", "records", "--flavor=postgresql", f"--host={url.host}", f"--port={url.port}",
             f"--database={url.database}", f"--username={url.username}", "--password={{stores.database}}",
         )  # fmt: skip
+
+    def keep_secrets(self) -> None:
+        """Put what opens the stores into the secrets manager of the active stack."""
+        password = make_url(self.postgresql).password
+        self.zenml("secret", "register", "stores", f"--database={password}", f"--objects={self.s3.password}")
 
     def register(
         self, name: str, flavor: str, *fields: str, more: tuple[str, ...] = (), secrets: str = "here"
@@ -202,3 +206,23 @@ def test_on_airflow(world: World, tmp_path_factory: pytest.TempPathFactory) -> N
 def test_on_kubeflows_local_runner(world: World) -> None:
     world.register("kubeflow", "kubeflow")
     check(world, "kubeflow")
+
+
+def test_on_aws_batch(
+    world: World,
+    docker_host: DockerEngine,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with aws_batch(tmp_path_factory.mktemp("moto"), docker_host) as url:
+        fields = (f"--endpoint_url={url}", f"--region_name={REGION}")
+        world.zenml("secrets-manager", "register", "amazon", "--flavor=aws", *fields)
+        world.register(
+            "batch", "aws_batch", *fields, f"--job_queue={QUEUE}", f"--custom_docker_base_image_name={BASE_IMAGE}",
+            "--poll_seconds=0.2", secrets="amazon",
+        )  # fmt: skip
+        world.zenml("stack", "set", "batch")
+        world.keep_secrets()
+        check(world, "batch")
