@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import docker_engine as docker_engines
-from tests import known_secrets, object_stores, services, slurm_cluster
+from tests import known_secrets, object_stores, services, slurm_cluster, spark_cluster
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -238,6 +238,12 @@ def slurm(slurm_configuration: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The cluster, as the one that Slurm's programs find."""
     monkeypatch.setenv("SLURM_CONF", slurm_configuration)
     return slurm_configuration
+
+
+@pytest.fixture(scope="session")
+def spark_master(pytestconfig: pytest.Config) -> str:
+    """The address of the master of a standalone Spark cluster; see tests/spark_cluster.py."""
+    return _server(pytestconfig, "spark", spark_cluster.__file__)
 
 
 # Mail

@@ -17,6 +17,7 @@ _RAY = "zenml.integrations.ray"
 _S3 = "zenml.integrations.s3"
 _SLURM = "zenml.integrations.slurm"
 _SKLEARN = "zenml.integrations.sklearn.materializers"
+_SPARK = "zenml.integrations.spark"
 _VAULT = "zenml.integrations.vault"
 
 INTEGRATIONS: tuple[Integration, ...] = (
@@ -140,6 +141,13 @@ INTEGRATIONS: tuple[Integration, ...] = (
         flavors=(
             _Flavor(_Type.ORCHESTRATOR, "slurm", f"{_SLURM}.orchestrators.SlurmOrchestrator", "slurm"),
             _Flavor(_Type.STEP_OPERATOR, "slurm", f"{_SLURM}.step_operators.SlurmStepOperator", "slurm"),
+        ),
+    ),
+    Integration(
+        name="spark",
+        requirements=("pyspark>=4.0",),
+        flavors=(
+            _Flavor(_Type.STEP_OPERATOR, "spark", f"{_SPARK}.step_operators.SparkStepOperator", "spark"),
         ),
     ),
     Integration(

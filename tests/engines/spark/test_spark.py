@@ -1,0 +1,144 @@
+"""The step operator of Spark, on a real standalone cluster."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from zenml.enums import CheckOutcome, Reach
+from zenml.exceptions import ConfigurationError, RunError, StackValidationError
+from zenml.integrations.spark.step_operators import SparkStepOperator
+from zenml.jobs import Job
+from zenml.model.deployment import ResourceSpec
+from zenml.pipelines import pipeline
+from zenml.step_operators import BaseStepOperator
+from zenml.steps import Resources, step
+from zenml.testing.conformance import StepOperatorConformance
+from zenml.testing.isolation import isolated_stack
+
+# A JVM takes a while to start, on a machine that is busy.
+pytestmark = pytest.mark.timeout(300)
+
+HERE = {"spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false", "spark.default.parallelism": "1"}
+
+
+@pytest.fixture
+def operator(spark_master: str, monkeypatch: pytest.MonkeyPatch) -> SparkStepOperator:
+    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    path = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    return SparkStepOperator(name="operator", master=spark_master, conf=HERE)
+
+
+class TestSpark(StepOperatorConformance):
+    @pytest.fixture
+    def step_operator(self, operator: SparkStepOperator) -> BaseStepOperator:
+        return operator
+
+
+def doubled(number: int) -> str:
+    """A function of this module, which the executors have to import."""
+    return f"{2 * number} {os.getpid()}"
+
+
+@step(step_operator="operator", resources=Resources(cpu=1, memory="512MiB"), enable_cache=False)
+def compute(count: int) -> dict[str, object]:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.functions import udf
+
+    session = SparkSession.builder.getOrCreate()
+    rows = session.range(count).select(udf(doubled)("id")).collect()
+    numbers, processes = zip(*(row[0].split() for row in rows), strict=True)
+    return {
+        "total": sum(map(int, numbers)),
+        "is_elsewhere": str(os.getpid()) not in processes,
+        "master": session.sparkContext.master,
+        "memory": session.conf.get("spark.executor.memory"),
+        "odd": session.conf.get("spark.hadoop.fs.own"),
+    }
+
+
+@pipeline
+def computing() -> None:
+    compute(count=100)
+
+
+def test_a_step_computes_on_the_executors(
+    operator: SparkStepOperator, tmp_path: Path, spark_master: str
+) -> None:
+    odd = "a = b: c\\d #!"
+    configured = operator.updated({"conf": {**HERE, "spark.cores.max": "1", "spark.hadoop.fs.own": odd}})
+    with isolated_stack(tmp_path / "world", step_operator=configured):
+        told = computing().run().get_step("compute").output.read()
+    assert told == {
+        "total": 9900,
+        "master": spark_master,
+        "memory": "524288k",
+        "is_elsewhere": True,
+        "odd": odd,
+    }
+
+
+def test_properties_are_in_a_file_and_not_among_the_arguments(
+    operator: SparkStepOperator, tmp_path: Path
+) -> None:
+    configured = operator.updated(
+        {"conf": {"spark.hadoop.fs.s3a.secret.key": "hidden"}, "packages": ["a:b:1", "c:d:2"]}
+    )
+    job = Job("z", ("python", "-m", "m"), "p", "r", "s", resources=ResourceSpec(2, None, 1, {"fpga": 1}))
+    command, environment = configured._prepared(job, tmp_path)
+    assert "--packages=a:b:1,c:d:2" in command
+    assert not [word for word in [*command, *environment.values()] if "hidden" in word]
+    file = tmp_path / "spark.properties"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert {
+        "spark.hadoop.fs.s3a.secret.key=hidden",
+        "spark.executor.cores=2",
+        "spark.executor.resource.gpu.amount=1",
+        "spark.executor.resource.fpga.amount=1",
+    } <= set(file.read_text().splitlines())
+
+
+def test_a_master_that_does_not_answer_is_seen_by_a_check() -> None:
+    checks = SparkStepOperator(name="far", master="spark://127.0.0.1:1").check()
+    failed = [check for check in checks if check.outcome is not CheckOutcome.OK]
+    assert [check.what for check in failed] == ["master"]
+    assert failed[0].message.startswith(
+        "The master of Spark at 127.0.0.1:1 does not answer: Connection refused."
+    )
+
+
+def test_a_machine_without_java_is_seen_by_a_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    failed = [check for check in SparkStepOperator(name="s").check() if check.outcome is not CheckOutcome.OK]
+    assert [check.what for check in failed] == ["java"]
+
+
+def test_a_folder_of_spark_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path))
+    with pytest.raises(StackValidationError, match="but there is no bin/spark-submit in that folder"):
+        SparkStepOperator(name="s").jobs()
+
+
+def test_what_spark_submit_refuses_is_shown(operator: SparkStepOperator) -> None:
+    wrong = operator.updated({"conf": {"spark.driver.memory": "a lot"}})
+    with pytest.raises(RunError, match=r"has failed: exit code 1\."):
+        wrong.launch("pipeline", "run", [], ["python", "-c", "pass"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"master": "nowhere"}, "is no master of Spark: expected one as spark://host:7077"),
+        ({"conf": {"cores": "1"}}, "'cores' is no property of Spark"),
+        ({"conf": {"spark.submit.deployMode": "cluster"}}, "the deploy mode is 'client', always"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        SparkStepOperator(name="s", **fields)
+
+
+def test_steps_are_processes_of_this_machine() -> None:
+    assert SparkStepOperator(name="s", master="spark://far.example.org:7077").spread is Reach.HOST
