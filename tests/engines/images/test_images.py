@@ -27,6 +27,7 @@ from zenml.image_builders import ImageBuilder
 from zenml.image_builders.command_builder import BuildahBuilder, PodmanBuilder
 from zenml.image_builders.docker_builder import DockerBuilder
 from zenml.images import DockerSettings
+from zenml.images.build import dockerfile
 from zenml.model.deployment import Deployment
 from zenml.orchestrators import LocalOrchestrator
 from zenml.pipelines import pipeline
@@ -177,10 +178,11 @@ def test_nothing_secret_is_in_a_layer(project: Path, docker_host: DockerEngine):
         assert canary not in str([found.attrs, found.history()])
 
 
-def test_packages_of_debian(project: Path, docker_host: DockerEngine):
-    with shipping(project, docker_host):
-        image = image_of(made(apt_packages=["tree"], build_network="host").run())
-    assert "run.py" in printed_in(docker_host, image, "tree", "/app")
+def test_packages_of_debian(docker_host: DockerEngine, tmp_path: Path):
+    first, packages, *_ = dockerfile(docker_host.base_image, apt_packages=["tree"]).splitlines()
+    with DockerBuilder() as builder:
+        builder.build("packages:1", context(tmp_path, f"{first}\n{packages}\n"), network="host")
+    assert "directories" in printed_in(docker_host, "packages:1", "tree", "/var/lib/apt")
 
 
 def test_a_dockerfile_that_fails(project: Path, docker_host: DockerEngine):
