@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.guides import run_guide
 from zenml.enums import CheckOutcome, Reach
 from zenml.exceptions import ConfigurationError, RunError, StackValidationError
 from zenml.integrations.spark.step_operators import SparkStepOperator
@@ -142,3 +143,8 @@ def test_what_cannot_be_meant_is_refused(fields: dict[str, object], said: str) -
 
 def test_steps_are_processes_of_this_machine() -> None:
     assert SparkStepOperator(name="s", master="spark://far.example.org:7077").spread is Reach.HOST
+
+
+def test_the_guide(operator: SparkStepOperator, spark_master: str) -> None:
+    printed = run_guide("spark", {"spark://10.0.0.5:7077": spark_master})
+    assert printed[-1].endswith("1000\n")
