@@ -18,12 +18,14 @@ from zenml.io.remote import RemoteFiles
 from zenml.io.remote_errors import Remote
 from zenml.secret.known import remember
 from zenml.secret.references import has_reference
+from zenml.stack.checks import check_expiry
 from zenml.stack.component import Public, is_secret_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zenml.io.filesystem import FileSystem
+    from zenml.stack import Check
 
 PROBE = ".zenml-probe"
 """Name of the empty file at the root of a store by which a run sees that it can write there."""
@@ -158,6 +160,17 @@ class CloudArtifactStore(RemoteArtifactStore):
     def has_references(self) -> bool:
         """Whether any field refers to a secret or to the environment."""
         return super().has_references or self.authentication_secret is not None
+
+    @property
+    def credentials_end(self) -> float | None:
+        """When the credentials expire, in seconds since the epoch, where that can be told and nobody renews them."""
+        return None
+
+    def check(self) -> Iterator[Check]:
+        """What every store checks, and whether the credentials end soon."""
+        yield from super().check()
+        if (end := self.credentials_end) is not None:
+            yield check_expiry(end)
 
     def _credentials(self, *keys: str) -> dict[str, str]:
         """Of the keys of `authentication_secret`, those that it has. Raises SecretError if it has none, or cannot be read."""

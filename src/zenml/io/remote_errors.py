@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,6 +94,8 @@ class Remote:
     address: str = ""
     credentials: str = ""
     authority: str = "the environment variable SSL_CERT_FILE"
+    ends: float | None = None
+    """When the credentials expire, in seconds since the epoch, where that is known: services seldom say that it was this."""
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -116,6 +119,8 @@ class Remote:
         chain = list(_chain(error))
         names = {name for one in chain for name in _names(one)}
         kind = next((kind for kind, known in _KINDS if known & names), _FAILED)
+        if kind in (_CREDENTIALS, _DENIED) and self.ends is not None and self.ends <= time.time():
+            kind = _EXPIRED
         reason = kind.format_map(vars(self)).rstrip()
         message = f"{self.what} cannot be used: {reason} The answer was: {sentence(_shown(chain))}"
         return (ArtifactStoreDeniedError if kind is _DENIED else ArtifactStoreError)(message)

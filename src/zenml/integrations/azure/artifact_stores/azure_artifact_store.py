@@ -57,6 +57,7 @@ class AzureArtifactStore(CloudArtifactStore):
             "connection_timeout": 10,
             "read_timeout": 60,
             "use_listings_cache": False,
+            "endpoint_url": self.endpoint_url,
             **super().storage_options,
         }
 
@@ -64,7 +65,10 @@ class AzureArtifactStore(CloudArtifactStore):
     def credentials_end(self) -> float | None:
         """The end of a shared access signature."""
         options = self.storage_options
-        signature = options.get("sas_token") or str(options.get("connection_string")).rpartition("SharedAccessSignature=")[2]
+        signature = (
+            options.get("sas_token")
+            or str(options.get("connection_string")).rpartition("SharedAccessSignature=")[2]
+        )
         told = parse_qs(signature.lstrip("?").partition(";")[0]).get("se")
         if not told:
             return None
@@ -85,10 +89,11 @@ class AzureArtifactStore(CloudArtifactStore):
         """What errors say about the service."""
         return Remote(
             f"The artifact store '{self.name}' ({self.path})",
-            "Azure Blob Storage",
+            self.endpoint_url or "Azure Blob Storage",
             container=f"The container '{self.path.partition('://')[2].partition('/')[0]}'",
-            address=f"Set it with {self._command('account_name')}, or by the connection string.",
+            address=f"Set it with {self._command('account_name')} or {self._command('endpoint_url')}, or by the connection string.",
             credentials=f"Give others with {self._command('connection_string')}, by --authentication_secret, or in the environment "
             "(AZURE_STORAGE_CONNECTION_STRING).",
             authority="the environment variable REQUESTS_CA_BUNDLE",
+            ends=self.credentials_end,
         )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from adlfs import AzureBlobFileSystem
 from azure.storage.blob.aio import BlobServiceClient
 
 
 class ImpatientFileSystem(AzureBlobFileSystem):  # type: ignore[misc]  # ships no types
-    """Gives up after seconds; by itself, the library waits for a minute between its attempts."""
+    """Gives up after seconds, where the library waits for a minute between its attempts; and may be elsewhere than in Azure."""
+
+    def __init__(self, *args: Any, endpoint_url: str | None = None, **kwargs: Any) -> None:
+        self._endpoint_url = endpoint_url
+        super().__init__(*args, **kwargs)
 
     def do_connect(self) -> None:
         """Make the client."""
@@ -22,7 +28,10 @@ class ImpatientFileSystem(AzureBlobFileSystem):  # type: ignore[misc]  # ships n
         }
         if self.connection_string is not None:
             self.service_client = BlobServiceClient.from_connection_string(self.connection_string, **patience)
-        else:
-            self.service_client = BlobServiceClient(
-                self.service_client.url, credential=self.credential or self.account_key, **patience
-            )
+            return
+        url = self.service_client.url
+        if self._endpoint_url:
+            url = self._endpoint_url + (self.sas_token or "")
+        key = {"account_name": self.account_name, "account_key": self.account_key}
+        credential = self.credential or (key if self.account_key else None)
+        self.service_client = BlobServiceClient(url, credential=credential, **patience)

@@ -48,12 +48,12 @@ class GCPArtifactStore(CloudArtifactStore):
 
     @property
     def file_system(self) -> Callable[..., Any]:
-        """What gcsfs has for all buckets: its other class first looks, by another protocol, whether a bucket is of a newer kind."""
-        from gcsfs.core import GCSFileSystem
+        """That of gcsfs, with less patience."""
+        from zenml.integrations.gcp.artifact_stores.file_system import ImpatientFileSystem
 
         # It logs each request that fails, with a traceback; what it raises is told by us.
         logging.getLogger("gcsfs").setLevel(logging.CRITICAL + 1)
-        return GCSFileSystem  # type: ignore[no-any-return]
+        return ImpatientFileSystem
 
     @property
     def remote(self) -> Remote:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 from zenml.artifact_stores.remote_artifact_store import Arguments, CloudArtifactStore
@@ -62,6 +64,18 @@ class S3ArtifactStore(CloudArtifactStore):
         }
 
     @property
+    def credentials_end(self) -> float | None:
+        """What AWS_CREDENTIAL_EXPIRATION says, where the credentials are those of the environment."""
+        told = os.environ.get("AWS_CREDENTIAL_EXPIRATION")
+        if not told or self.key or self.authentication_secret or "AWS_ACCESS_KEY_ID" not in os.environ:
+            return None
+        try:
+            end = datetime.fromisoformat(told.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        return (end if end.tzinfo else end.replace(tzinfo=timezone.utc)).timestamp()
+
+    @property
     def file_system(self) -> Callable[..., Any]:
         """That of s3fs, which repeats once what boto has repeated once."""
         from s3fs import S3FileSystem
@@ -81,5 +95,6 @@ class S3ArtifactStore(CloudArtifactStore):
             address=f"Set it with {self._command('endpoint_url')}.",
             credentials=f"Give others with {self._command('key', 'secret')}, by --authentication_secret, or in the environment "
             "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY).",
+            ends=self.credentials_end,
             authority='--client_kwargs=\'{"verify": "FILE"}\', or by the environment variable AWS_CA_BUNDLE',
         )
