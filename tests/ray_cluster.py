@@ -38,7 +38,13 @@ class RayNode:
             *arguments,
         ]
         with log.open("wb") as file:
-            self.process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+            self.process = subprocess.Popen(
+                command,
+                stdout=file,
+                stderr=file,
+                env={**os.environ, "RAY_raylet_start_wait_time_s": str(START_SECONDS)},
+                start_new_session=True,
+            )
 
     def wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -104,7 +110,6 @@ class RayCluster:
 @contextmanager
 def ray_cluster(*arguments: str) -> Iterator[RayCluster]:
     """Two nodes with one core each; the second one is started with these arguments, too."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # The names of Ray's sockets must be short.
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         cluster = RayCluster(Path(folder))

@@ -14,11 +14,15 @@ from zenml.enums import CheckOutcome, ExecutionStatus
 from zenml.exceptions import RunCancelledError, RunError, StackValidationError
 from zenml.integrations.ray.driver import close_kept
 from zenml.integrations.ray.orchestrators import RayOrchestrator
+from zenml.integrations.ray.step_operators import RayStepOperator
 from zenml.pipelines import pipeline
 from zenml.stack import Stack
 from zenml.steps import Resources, step
 from zenml.testing.isolation import isolated_stack
 from zenml.testing.running import last_run
+
+# The start of a cluster counts, which may take a minute on a busy machine.
+pytestmark = pytest.mark.timeout(300)
 
 SECONDS = 60
 
@@ -26,6 +30,7 @@ SECONDS = 60
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayCluster]:
     with ray_cluster("--num-gpus=2", '--resources={"license": 2}') as cluster:
+        cluster.add_node('--resources={"license": 2}').wait()
         yield cluster
     close_kept()
 
@@ -139,6 +144,65 @@ def test_a_run_that_is_cancelled_ends_within_seconds_on_all_nodes(stack: Stack, 
     assert last_run().status is ExecutionStatus.CANCELLED
 
 
+@step(resources=Resources(custom={"license": 1}), step_operator="operator", enable_cache=False)
+def hold_there(folder: str) -> int:
+    """As `hold`, on a node that has a license."""
+    place = Path(folder)
+    (place / f"0.{os.getpid()}").touch()
+    deadline = time.monotonic() + SECONDS
+    while not (place / "go").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return 3
+
+
+@pipeline
+def holding_there(folder: str) -> None:
+    hold_there(folder=folder)
+
+
+@step(resources=Resources(custom={"license": 5}), step_operator="operator")
+def greedy_there() -> int:
+    return 1
+
+
+@pipeline
+def needing_there() -> None:
+    greedy_there()
+
+
+@pytest.fixture
+def operated(cluster: RayCluster, tmp_path: Path) -> Iterator[Stack]:
+    operator = RayStepOperator(name="operator", address=cluster.address)
+    with isolated_stack(tmp_path / "operated", step_operator=operator) as stack:
+        yield stack
+
+
+def test_a_single_step_that_needs_more_than_any_node_has_fails_at_once(operated: Stack) -> None:
+    with pytest.raises(StackValidationError, match="the step 'greedy_there' needs license: 5, of 2"):
+        needing_there().run()
+    assert last_run().get_step("greedy_there").status is ExecutionStatus.FAILED
+
+
+def test_a_node_is_killed_and_its_single_step_begins_again_on_another(
+    cluster: RayCluster, operated: Stack, tmp_path: Path
+) -> None:
+    folder = held(tmp_path)
+
+    def kill() -> None:
+        (process,) = holders(folder, 1)
+        cluster.kill(next(node for node in cluster.nodes if node.holds(process)))
+        holders(folder, 2)
+        (folder / "go").touch()
+
+    killer = beside(kill)
+    run = holding_there(folder=str(folder)).run()
+    killer.join()
+    held_there = run.get_step("hold_there")
+    assert (run.status, held_there.output.read()) == (ExecutionStatus.COMPLETED, 3)
+    attempts = operated.metadata_store.attempts(held_there.id)
+    assert [str(attempt.status) for attempt in attempts] == ["crashed", "completed"]
+
+
 def test_a_node_is_killed_and_its_step_begins_again_on_another(
     cluster: RayCluster, stack: Stack, tmp_path: Path
 ) -> None:
@@ -148,7 +212,7 @@ def test_a_node_is_killed_and_its_step_begins_again_on_another(
     def kill() -> None:
         second = cluster.nodes[1]
         lost.extend(value for pid, value in holders(folder, 2).items() if second.holds(pid))
-        second.kill()
+        cluster.kill(second)
         (folder / "go").touch()
 
     killer = beside(kill)

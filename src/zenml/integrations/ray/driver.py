@@ -282,7 +282,7 @@ def _let_go(address: str, driver: Driver) -> None:
 
 def settings(token: str | None) -> dict[str, str]:
     """Variables for a process that uses Ray, or starts a cluster; with the file of a token, that takes commands from who has it alone."""
-    quiet = {"RAY_USAGE_STATS_ENABLED": "0"}
+    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": f"{CONNECT:g}"}
     return {**quiet, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token} if token is not None else quiet
 
 
