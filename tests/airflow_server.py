@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 from tests.services import ServiceMissingError, free_port
 
-START_SECONDS = 120
+START_SECONDS = 240
 STOP_SECONDS = 20
 
 

@@ -7,6 +7,8 @@ from zenml.integrations.airflow.orchestrators import AirflowOrchestrator
 from zenml.orchestrators import BaseOrchestrator
 from zenml.testing.conformance import OrchestratorConformance
 
+pytestmark = pytest.mark.timeout(400)  # the first test waits for the start of Airflow, too
+
 
 def orchestrator_of(airflow: Airflow, **more) -> AirflowOrchestrator:
     return AirflowOrchestrator(
