@@ -24,7 +24,7 @@ def run_guide(name: str, replaced: Mapping[str, str] = {}) -> list[str]:
             program, *arguments = shlex.split(line)
             own = [] if program == "python" else ["-c", "from zenml.cli import main; main(prog_name='zenml')"]
             done = subprocess.run(
-                [sys.executable, *own, *arguments], capture_output=True, text=True, check=False, timeout=120
+                [sys.executable, *own, *arguments], capture_output=True, text=True, check=False, timeout=300
             )
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
             printed.append(done.stdout)

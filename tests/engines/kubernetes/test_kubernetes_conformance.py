@@ -13,6 +13,9 @@ from zenml.stack import StackComponent
 from zenml.step_operators import BaseStepOperator
 from zenml.testing.conformance import OrchestratorConformance, StepOperatorConformance
 
+# Each attempt is a container that starts a Python of its own.
+pytestmark = pytest.mark.timeout(600)
+
 
 class TestKubernetesOrchestrator(OrchestratorConformance):
     seconds = 240.0
