@@ -94,6 +94,5 @@ class AzureArtifactStore(CloudArtifactStore):
             address=f"Set it with {self._command('account_name')} or {self._command('endpoint_url')}, or by the connection string.",
             credentials=f"Give others with {self._command('connection_string')}, by --authentication_secret, or in the environment "
             "(AZURE_STORAGE_CONNECTION_STRING).",
-            authority="the environment variable REQUESTS_CA_BUNDLE",
             ends=self.credentials_end,
         )

@@ -20,7 +20,7 @@ class ImpatientFileSystem(AzureBlobFileSystem):  # type: ignore[misc]  # ships n
         super().do_connect()
         patience = {
             "initial_backoff": 1,
-            "increment_base": 2,
+            "increment_base": 1,
             "random_jitter_range": 1,
             "retry_total": 2,
             "connection_timeout": self._timeout_kwargs["connection_timeout"],
