@@ -46,9 +46,11 @@ def test_containers_share_the_network_of_a_linux_machine() -> None:
 
 def test_what_an_engine_elsewhere_cannot_reach_is_refused(tmp_path) -> None:
     far = DockerOrchestrator(name="far", host="tcp://10.0.0.5:2376")
-    with isolated_stack(tmp_path / "world", secrets={"s": {"k": "v"}}, orchestrator=far) as stack:
-        with pytest.raises(StackValidationError) as refused:
-            stack.validate()
+    with (
+        isolated_stack(tmp_path / "world", secrets={"s": {"k": "v"}}, orchestrator=far) as stack,
+        pytest.raises(StackValidationError) as refused,
+    ):
+        stack.validate()
     told = str(refused.value)
     assert "choose a metadata store that they can reach" in told
     assert "choose a artifact store that they can reach" in told
