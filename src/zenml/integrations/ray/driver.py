@@ -97,10 +97,6 @@ class Driver:
         self.nodes: Sequence[Node] = ()
         self.known: set[str] = set()
         """The nodes, by id, of which it is known that they understand this process."""
-        if find_spec("ray") is None:
-            raise MissingPackageError("Ray is not installed: run `pip install 'ray>=2.50'`.")
-        if target.address is not None:
-            _see(target.address)
         self._folder = None if target.address else tempfile.mkdtemp(prefix="zenml-ray-")
         token = target.token or (new_token(Path(self._folder)) if self._folder is not None else None)
         self._ended: list[Ended] = []
@@ -231,7 +227,16 @@ _lock = threading.Lock()
 
 
 def take(target: Target) -> Driver:
-    """A connection for nobody else, perhaps one that was given back a moment ago. Raises StackValidationError."""
+    """A connection for nobody else, perhaps one that was given back a moment ago.
+
+    Raises:
+        StackValidationError: the cluster does not answer.
+        MissingPackageError: Ray is not installed.
+    """
+    if find_spec("ray") is None:
+        raise MissingPackageError("Ray is not installed: run `pip install 'ray>=2.50'`.")
+    if target.address is not None:
+        _see(target.address)
     with _lock:
         driver, timer = _kept.pop(target.address or "", (None, None))
     if timer is not None:
