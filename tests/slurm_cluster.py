@@ -1,4 +1,6 @@
-"""A real Slurm cluster for tests: a controller and two nodes of two CPUs each on this machine; kept and ended as `tests/services.py` does.
+"""A real Slurm cluster for tests: a controller, two nodes of two CPUs each, and one that may fail, on this machine.
+
+It is kept and ended as `tests/services.py` does with its servers.
 
 The fixture `slurm` of tests/engines/slurm gives the path of its configuration, which Slurm's programs find by the variable SLURM_CONF.
 """
@@ -22,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # where this is run as a pro
 from tests import services
 from tests.services import START_SECONDS, STOP_SECONDS, DatabaseServer, ServiceFailedError, free_port
 
-NODES = ("one", "two")
+NODES = ("one", "two", "three")
 
 CONFIGURATION = """\
 ClusterName=tests
@@ -58,8 +60,10 @@ Licenses=license:2
 GresTypes=gpu
 NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={port_one} CPUs=2 RealMemory=1000
 NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={port_two} CPUs=2 RealMemory=2000 Gres=gpu:1
+NodeName=three NodeHostname={host} NodeAddr=127.0.0.1 Port={port_three} CPUs=1 RealMemory=1000
 PartitionName=main Nodes=one,two Default=YES MaxTime=INFINITE State=UP
 PartitionName=short Nodes=one MaxTime=1 State=UP
+PartitionName=spare Nodes=three MaxTime=INFINITE State=UP
 """
 
 
@@ -91,6 +95,7 @@ class SlurmServer(DatabaseServer):
                 port=free_port(),
                 port_one=free_port(),
                 port_two=free_port(),
+                port_three=free_port(),
             )
         )
 
@@ -114,8 +119,8 @@ class SlurmServer(DatabaseServer):
         self._wait_for(self.answers)
 
     def answers(self) -> bool:
-        told = self._ask("sinfo", "--noheader", "--Node", "--format=%N %T", "--partition=main")
-        return told.split() == ["one", "idle", "two", "idle"]
+        told = self._ask("sinfo", "--noheader", "--Node", "--format=%N %T", "--partition=main,spare")
+        return sorted(told.split()) == sorted([*NODES, *["idle"] * len(NODES)])
 
     def stop(self) -> None:
         if getattr(self, "processes", None):

@@ -28,15 +28,16 @@ _OUTSIDE = (
 """What starts jobs is not used in them: neither are its secrets."""
 
 
-def carried_secrets(deployment: Deployment, stack: Stack) -> str | None:
+def carried_secrets(deployment: Deployment, stack: Stack | None) -> str | None:
     """What a job needs of secrets and cannot look up itself, as JSON text; None if that is nothing.
 
-    Those of a secrets manager that is bound to this machine, and the environment variables that components and parameters refer to.
+    Those of a secrets manager of `stack` that is bound to this machine, and the environment variables that components and parameters
+    refer to. Without a stack, these alone.
 
     Raises:
         DoesNotExistException, SecretError: one is not there.
     """
-    manager = stack.secrets_manager
+    manager = stack.secrets_manager if stack is not None else None
     carries = manager is not None and manager.reach < Reach.NETWORK
     secrets: dict[str, Any] = {}
     environment: dict[str, str] = {}

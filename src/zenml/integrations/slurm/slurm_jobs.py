@@ -41,7 +41,13 @@ _TEMPLATE = """\
 #!/bin/bash -l
 folder={folder}
 # Slurm forgets a job soon; this is how its end is known.
-trap 'code=$?; rm -f "$folder/{secrets}"; echo $code > "$folder/{exit}.new" && mv "$folder/{exit}.new" "$folder/{exit}"' EXIT
+at_end() {{
+    code=$?
+    rm -f "$folder/{secrets}"
+    echo $code > "$folder/{exit}.new" && mv "$folder/{exit}.new" "$folder/{exit}"
+    {tidy}
+}}
+trap at_end EXIT
 # The command gets the signal as well, and is waited for.
 trap : TERM
 {exports}
@@ -52,10 +58,14 @@ set -e
 
 
 class SlurmJobs(JobEngine):
-    """Each job is a batch script with a folder of its own below the component's: script, log, exit code, and secrets until it ends."""
+    """Each job is a batch script with a folder of its own below the component's: script, log, exit code, and secrets until it ends.
 
-    def __init__(self, component: SlurmComponent) -> None:
+    Where nobody follows jobs, those that end well remove their folders, and the last one those of jobs that were never started.
+    """
+
+    def __init__(self, component: SlurmComponent, *, is_followed: bool = True) -> None:
         self._component = component
+        self._is_followed = is_followed
         self._folders: dict[str, Path] = {}
         self._listed: Mapping[str, Listed] = {}
         self._next_request = 0.0
@@ -63,18 +73,22 @@ class SlurmJobs(JobEngine):
         self.max_jobs = component.max_jobs
         self.poll_seconds = min(_LOOK, component.poll_seconds)
 
-    def submit(self, job: Job, *, depends_on: Sequence[str] = (), after: str = "afterok") -> str:
-        """Write the script, and submit it; it starts when the jobs that it depends on have ended well (or `after` another manner)."""
+    def submit(self, job: Job, *options: str, is_last: bool = False) -> str:
+        """Write the script, and submit it with further options."""
         folder = Path(self._component.local_path) / job.name
         try:
             folder.mkdir(mode=0o700, parents=True)
-            script = _write(folder, job, self._component)
-            options = [*self._component.submission_options, *_resources(job.resources)]
-            options += [f"--job-name={job.name}", f"--comment={job.pipeline}: {job.run}: {job.step}"]
-            options += ["--output=" + str(folder / _LOG).replace("%", "%%"), "--open-mode=append"]
-            if depends_on:
-                options.append(f"--dependency={after}:{':'.join(depends_on)}")
-            id_ = slurm_programs.submit(script, options)
+            tidy = [] if self._is_followed else ['[ $code -ne 0 ] || rm -rf "$folder"']
+            if is_last:
+                others = shlex.join(map(str, self._folders.values()))
+                tidy.append(
+                    f'for other in {others}; do rm -f "$other/{_SECRETS}"; [ -e "$other/{_LOG}" ] || rm -rf "$other"; done'
+                )
+            script = _write(folder, job, self._component, "; ".join(tidy))
+            all_options = [*self._component.submission_options, *_resources(job.resources), *options]
+            all_options += [f"--job-name={job.name}", f"--comment={job.pipeline}: {job.run}: {job.step}"]
+            all_options += ["--output=" + str(folder / _LOG).replace("%", "%%"), "--open-mode=append"]
+            id_ = slurm_programs.submit(script, all_options)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError):
@@ -155,7 +169,7 @@ class SlurmJobs(JobEngine):
         return JobStatus(state, f"Slurm says: {words}{where}")
 
 
-def _write(folder: Path, job: Job, component: SlurmComponent) -> Path:
+def _write(folder: Path, job: Job, component: SlurmComponent, tidy: str) -> Path:
     exported = dict(job.environment)
     if job.secrets is not None:
         path = folder / _SECRETS
@@ -170,6 +184,7 @@ def _write(folder: Path, job: Job, component: SlurmComponent) -> Path:
             folder=shlex.quote(str(folder)),
             secrets=_SECRETS,
             exit=_EXIT,
+            tidy=tidy,
             exports="\n".join(
                 f"export {name}={shlex.quote(value)}" for name, value in sorted(exported.items())
             ),
