@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from urllib.request import urlopen
 from tests.services import ServiceMissingError, free_port
 
 START_SECONDS = 240
-STOP_SECONDS = 20
+STOP_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
     with suppress(psutil.NoSuchProcess):
         family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-        process.send_signal(signal.SIGTERM)
-        psutil.wait_procs(family, STOP_SECONDS)
-        for one in family:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
+        for action in (psutil.Process.terminate, psutil.Process.kill):
+            for one in family:
+                with suppress(psutil.NoSuchProcess):
+                    action(one)
+            psutil.wait_procs(family, STOP_SECONDS)
     process.wait()

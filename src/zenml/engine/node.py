@@ -2,7 +2,7 @@
 
 With `--step`, it brings that step of a registered run to its end: decides on its condition and on earlier results, executes it, tries
 it again. The exit code is 0 when the step was completed, cached or left out, 1 when it was not. With `--end`, it ends a run that nobody
-waits for.
+waits for; the exit code is 0 when the run is complete.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _end(deployment: Deployment, stack: Stack, run_id: int) -> int:
     store = stack.metadata_store
     run = store.run(run_id)
     if run.status.is_finished:
-        return 0
+        return 0 if run.status in _SUCCESSES else 1
     settle(deployment, store, run_id, "the engine has ended the run")
     failed = [step for step in store.steps(run_id) if step.status not in _SUCCESSES]
     first = min(failed, key=lambda step: step.ended or 0.0, default=None)
@@ -178,7 +178,7 @@ def _end(deployment: Deployment, stack: Stack, run_id: int) -> int:
     hook = deployment.on_success if status is ExecutionStatus.COMPLETED else deployment.on_failure
     if hook is not None:
         _call_hook(deployment, hook, Ending(deployment.pipeline, run.name, status, None, error))
-    return 0
+    return 0 if status is ExecutionStatus.COMPLETED else 1
 
 
 def _call_hook(deployment: Deployment, hook: str, ending: Ending) -> None:
