@@ -245,7 +245,7 @@ class Database:
         state = getattr(error, "sqlstate", None)
         code = error.args[0] if error is not None and error.args else None
         # Deadlock, serialization, waiting for a lock; MySQL's numbers for the same.
-        return state in ("40001", "40P01", "55P03") or code in (1205, 1213)
+        return _is_crowded(error) or state in ("40001", "40P01", "55P03") or code in (1205, 1213)
 
     def refusal(self, error: BaseException | None) -> StoreError:
         """The error for the user, without the password."""
@@ -255,6 +255,11 @@ class Database:
         return StoreError(f"{self.what} cannot be used: {reason}. {self._advice(error)}")
 
     def _advice(self, error: BaseException | None) -> str:
+        if _is_crowded(error):
+            return (
+                "Each step that runs keeps a connection: let fewer run at once, or let the server take more (max_connections). "
+                f"One was waited for {_PATIENCE:.0f} seconds."
+            )
         if not isinstance(error, self._driver.OperationalError):
             return "Nothing of it was recorded."
         return (
@@ -504,6 +509,14 @@ class SQLiteDatabase(Database):
 def shared(pid: int, kind: Callable[..., Database], **place: Any) -> Database:  # noqa: ARG001 - connections do not survive a fork
     """The database at that place in the process `pid`: the last few are kept open, for a run is often followed by another."""
     return kind(**place)
+
+
+def _is_crowded(error: BaseException | None) -> bool:
+    """Whether a server has no connection left. PostgreSQL's driver has no number for what it says so early."""
+    return any(
+        said in str(error)
+        for said in ("too many clients", "oo many connections", "connection slots are reserved")
+    )
 
 
 def _dispose(engine: Engine, pid: int) -> None:
