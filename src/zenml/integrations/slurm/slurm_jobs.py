@@ -79,11 +79,12 @@ class SlurmJobs(JobEngine):
         try:
             folder.mkdir(mode=0o700, parents=True)
             tidy = [] if self._is_followed else ['[ $code -ne 0 ] || rm -rf "$folder"']
-            if is_last:
+            if is_last:  # it fails as its run does
                 others = shlex.join(map(str, self._folders.values()))
-                tidy.append(
-                    f'for other in {others}; do rm -f "$other/{_SECRETS}"; [ -e "$other/{_LOG}" ] || rm -rf "$other"; done'
-                )
+                tidy = [
+                    f'[ -s "$folder/{_LOG}" ] || rm -rf "$folder"',
+                    f'for other in {others}; do rm -f "$other/{_SECRETS}"; [ -e "$other/{_LOG}" ] || rm -rf "$other"; done',
+                ]
             script = _write(folder, job, self._component, "; ".join(tidy))
             all_options = [*self._component.submission_options, *_resources(job.resources), *options]
             all_options += [f"--job-name={job.name}", f"--comment={job.pipeline}: {job.run}: {job.step}"]
