@@ -27,7 +27,7 @@ def test_the_guide(
         "--host=database.example.com --port=5432": f"--host={url.host} --port={url.port}",
         "--database=zenml --username=zenml": f"--database={url.database} --username={url.username}",
         "DATABASE-PASSWORD": str(url.password),
-        "--flavor=aws --region_name": f"--flavor=aws {here} --prefix={url.database} --region_name",
+        "--flavor=aws --region_name": f"--flavor=aws {here} --prefix={str(url.database).replace('_', '-')} --region_name",
         "--flavor=aws_batch": f"--flavor=aws_batch {here} --poll_seconds=0.2",
         "python:3.11-slim": BASE_IMAGE,
         # What stands for Batch has the images of this machine's engine.
