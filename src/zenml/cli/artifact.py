@@ -9,7 +9,7 @@ import click
 from zenml.cli.groups import LazyGroup, entry
 from zenml.cli.session import active_stack, find_run
 from zenml.cli.tables import Table, amount, counted, moment
-from zenml.cli.terminal import Terminal, output_option, pass_terminal
+from zenml.cli.terminal import Terminal, limit_option, output_option, pass_terminal
 from zenml.exceptions import DoesNotExistException, nearest
 
 if TYPE_CHECKING:
@@ -43,14 +43,7 @@ def artifact() -> None:
     "-r", "--run", "run_name", metavar="NAME", help="Only those that this run made or took from the cache."
 )
 @click.option("-s", "--step", "step_name", metavar="NAME", help="Only those of steps with this name.")
-@click.option(
-    "-n",
-    "--limit",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="At most so many, the latest.",
-)
+@limit_option
 @output_option
 @pass_terminal
 def list_(

@@ -10,7 +10,7 @@ import click
 from zenml.cli.groups import LazyGroup, entry
 from zenml.cli.session import active_metadata_store, active_run
 from zenml.cli.tables import Table, moment
-from zenml.cli.terminal import Terminal, output_option, pass_terminal
+from zenml.cli.terminal import Terminal, limit_option, output_option, pass_terminal
 from zenml.exceptions import DoesNotExistException, nearest
 
 if TYPE_CHECKING:
@@ -39,14 +39,7 @@ def runs() -> None:
 
 @click.command("list")
 @click.option("-p", "--pipeline", "pipeline_name", metavar="NAME", help="Only the runs of this pipeline.")
-@click.option(
-    "-n",
-    "--limit",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="At most so many, the latest.",
-)
+@limit_option
 @output_option
 @pass_terminal
 def list_(terminal: Terminal, pipeline_name: str | None, limit: int) -> None:

@@ -131,6 +131,17 @@ def has_keyboard() -> bool:
     return sys.stdin.isatty()
 
 
+limit_option = click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="At most so many, the latest.",
+)
+"""How many entries a list shows."""
+
+
 def output_option(command: F) -> F:
     """Add `-o/--output`: the form in which the command's terminal shows its result."""
     return click.option(
