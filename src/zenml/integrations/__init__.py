@@ -145,7 +145,7 @@ INTEGRATIONS: tuple[Integration, ...] = (
     ),
     Integration(
         name="spark",
-        requirements=("pyspark>=4.0",),
+        requirements=("pyspark>=4.1",),
         flavors=(
             _Flavor(_Type.STEP_OPERATOR, "spark", f"{_SPARK}.step_operators.SparkStepOperator", "spark"),
         ),

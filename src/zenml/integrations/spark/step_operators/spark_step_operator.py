@@ -141,7 +141,7 @@ def _home() -> Path:
         return Path(given)
     found = importlib.util.find_spec("pyspark")
     if found is None or found.origin is None:
-        raise MissingPackageError("Spark is not installed: `pip install 'pyspark>=4.0'`, or set SPARK_HOME.")
+        raise MissingPackageError("Spark is not installed: `pip install 'pyspark>=4.1'`, or set SPARK_HOME.")
     return Path(found.origin).parent
 
 
