@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from zenml.exceptions import MissingPackageError, RunError, StackValidationError, sentence
 
-CONNECT = 90.0
+CONNECT = 120.0
 """Seconds within which a process is connected, or a cluster started."""
 
 _ANSWER = 10.0
