@@ -134,10 +134,10 @@ def test_what_cannot_serve_as_a_flavor() -> None:
         check_flavor_class(Cluster, "m.Cluster", StackComponentType.ARTIFACT_STORE)
     with pytest.raises(StackComponentInterfaceError, match="must set the class variable FLAVOR"):
         check_flavor_class(Abstract, "m.Abstract")
-    from zenml.orchestrators import BaseOrchestrator
+    from zenml.step_operators import BaseStepOperator
 
-    class Missing(BaseOrchestrator):
+    class Missing(BaseStepOperator):
         FLAVOR: ClassVar[str] = "missing"
 
-    with pytest.raises(StackComponentInterfaceError, match="is abstract: it must implement executor"):
+    with pytest.raises(StackComponentInterfaceError, match="is abstract: it must implement launch"):
         check_flavor_class(Missing, "m.Missing")
