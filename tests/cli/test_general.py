@@ -293,12 +293,14 @@ INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_
 def test_interrupted_at_a_prompt(quiet: Zenml) -> None:
     quiet("profile", "create", "other")
     terminal, inner = pty.openpty()
+    readable = select.poll()
+    readable.register(terminal, select.POLLIN)
     program = [PROGRAM[0], "-c", f"{INTERRUPTIBLE}; {PROGRAM[2]}", "profile", "delete", "other"]
     process = subprocess.Popen(program, stdin=inner, stdout=inner, stderr=inner)
     try:
         shown = b""
         while b"proceed?" not in shown:
-            assert select.select([terminal], [], [], 30)[0], shown
+            assert readable.poll(30_000), shown
             shown += os.read(terminal, 1000)
         for _ in range(30):  # one that comes just before the read begins is not seen until it ends
             time.sleep(0.2)
