@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from zenml.context import RunningStep
 
 
+def is_this_machine(host: str | None) -> bool:
+    """Whether a host's name or address is this machine's loopback: what listens there is here, unless a tunnel leads elsewhere."""
+    import ipaddress  # few processes ask
+
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
 class Environment:
     """Facts about where this code runs, found out at each use."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import json
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +21,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator
 
+from zenml.environment import is_this_machine
 from zenml.exceptions import ArtifactError, RunError
 from zenml.model.records import ComponentRecord  # noqa: TC001 - the type of a field, evaluated at run time
 from zenml.model.runs import ArtifactRecord
@@ -83,7 +83,7 @@ class LocalModelServerConfig(LocalDaemonServiceConfig):
         super().model_post_init(context)
         if self.token is not None:
             self.token_digest = _digest(self.token.get_secret_value())
-        if not self.token_digest and not _is_loopback(self.host):
+        if not self.token_digest and not is_this_machine(self.host):
             raise ValueError(
                 f"The server of the model '{self.model_name}' would answer other machines at {self.host!r} without asking who they are: "
                 "set `token`, or leave `host` at 127.0.0.1."
@@ -298,10 +298,3 @@ def _plain(value: Any) -> Any:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

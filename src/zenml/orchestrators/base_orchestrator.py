@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from zenml.enums import Reach, StackComponentType
 from zenml.exceptions import StackComponentInterfaceError
-from zenml.stack import StackComponent
+from zenml.stack.executing import ExecutingComponent
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -69,7 +69,7 @@ Records start and end, reads inputs, publishes outputs; never raises for a faili
 """
 
 
-class BaseOrchestrator(StackComponent):
+class BaseOrchestrator(ExecutingComponent):
     """Decides where steps are executed, by giving the engine an `Executor` for each run, or an `Exporter`.
 
     The smallest one runs each step in this process:
@@ -82,24 +82,8 @@ class BaseOrchestrator(StackComponent):
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.ORCHESTRATOR
 
-    uses_image: ClassVar[bool] = False
-    """Whether steps are executed in containers, of an image that is made before the run."""
-
     imports_steps: ClassVar[bool] = False
     """Whether steps are executed by processes that import them from the project's modules; else their code is sent to where they run."""
-
-    carries_secrets: ClassVar[bool] = False
-    """Whether steps are given the secrets that they need, by a channel of the engine: the secrets manager need not reach them."""
-
-    @property
-    def image_base(self) -> str | None:
-        """The image that those for this orchestrator begin with; None for the default."""
-        return None
-
-    @property
-    def docker_host(self) -> str | None:
-        """Where the Docker engine is that runs the containers, and so builds their images too; None for the one that DOCKER_HOST names."""
-        return None
 
     @property
     def spread(self) -> Reach:

@@ -6,7 +6,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from zenml.enums import Reach, StackComponentType
-from zenml.stack import StackComponent, StackValidator
+from zenml.stack import StackValidator
+from zenml.stack.executing import ExecutingComponent
 from zenml.step_operators.launched_jobs import LaunchedJobs
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from zenml.stack import Stack
 
 
-class BaseStepOperator(StackComponent):
+class BaseStepOperator(ExecutingComponent):
     """Executes single steps in an environment of its own.
 
     The smallest one uses this machine as it is:
@@ -26,22 +27,6 @@ class BaseStepOperator(StackComponent):
     """
 
     TYPE: ClassVar[StackComponentType] = StackComponentType.STEP_OPERATOR
-
-    uses_image: ClassVar[bool] = False
-    """Whether steps are executed in containers, of an image that is made before the run."""
-
-    carries_secrets: ClassVar[bool] = False
-    """Whether steps are given the secrets that they need, by a channel of the engine: the secrets manager need not reach them."""
-
-    @property
-    def image_base(self) -> str | None:
-        """The image that those for this step operator begin with; None for the default."""
-        return None
-
-    @property
-    def docker_host(self) -> str | None:
-        """Where the Docker engine is that runs the containers, and so builds their images too; None for the one that DOCKER_HOST names."""
-        return None
 
     @property
     def spread(self) -> Reach:

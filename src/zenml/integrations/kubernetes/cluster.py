@@ -14,6 +14,7 @@ from uuid import uuid4
 from pydantic import Field, field_validator
 
 from zenml.enums import CheckOutcome
+from zenml.environment import is_this_machine
 from zenml.exceptions import StackValidationError
 from zenml.integrations.kubernetes.api import Api, ApiError
 from zenml.integrations.kubernetes.jobs import KubernetesJobs
@@ -91,7 +92,7 @@ class KubernetesCluster(StackComponent):
         """Whether the API server is on this machine, as those of clusters for development are: their nodes may use its images."""
         with closing(Api(self.kubernetes_context)) as api:
             host = urlsplit(api.server).hostname or ""
-        return host in ("localhost", "::1") or host.startswith("127.") or host.endswith(".docker.internal")
+        return is_this_machine(host) or host.endswith(".docker.internal")
 
     def jobs(self) -> JobEngine:
         """The Jobs of one run. Raises StackValidationError if the cluster cannot be reached."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import Reach
+from zenml.environment import is_this_machine
 from zenml.exceptions import StackValidationError
 from zenml.integrations.ray import tasks
 from zenml.integrations.ray.driver import ClusterGoneError, Node, Target, give_back, take
@@ -81,13 +81,8 @@ class RayCluster(StackComponent):
         """Processes of this machine, or of those of the cluster."""
         if self.address is None:
             return Reach.HOST
-        host = urlsplit(self.address if "://" in self.address else f"//{self.address}").hostname or ""
-        if host == "localhost":
-            return Reach.HOST
-        try:
-            return Reach.HOST if ipaddress.ip_address(host).is_loopback else Reach.NETWORK
-        except ValueError:
-            return Reach.NETWORK
+        parts = urlsplit(self.address if "://" in self.address else f"//{self.address}")
+        return Reach.HOST if is_this_machine(parts.hostname) else Reach.NETWORK
 
     @property
     def local_path(self) -> str | None:

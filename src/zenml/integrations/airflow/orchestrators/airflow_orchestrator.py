@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import pprint
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from zenml.enums import Reach
+from zenml.environment import is_this_machine
 from zenml.exceptions import RunError, StackValidationError
 from zenml.integrations.airflow.orchestrators.airflow_api import AirflowAPI, AirflowDeniedError
 from zenml.jobs import EngineUnreachableError, JobState, JobStatus
@@ -109,11 +109,7 @@ class AirflowOrchestrator(BaseOrchestrator):
     @property
     def spread(self) -> Reach:
         """This machine for the processes of an Airflow that is here; else the network."""
-        host = urlsplit(self.address).hostname or ""
-        try:
-            is_here = host == "localhost" or ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            is_here = False
+        is_here = is_this_machine(urlsplit(self.address).hostname)
         return Reach.HOST if is_here and self.run_in == "process" else Reach.NETWORK
 
     def check(self) -> Iterator[Check]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from botocore.exceptions import BotoCoreError
 from pydantic import ByteSize, Field, SecretStr, model_validator
 
 from zenml.enums import Reach, StackComponentType
+from zenml.environment import is_this_machine
 from zenml.exceptions import RunError, StackValidationError
 from zenml.integrations.aws.orchestrators.aws_batch_jobs import AWSBatchJobs, explained
 from zenml.orchestrators.capacity import Capacity
@@ -85,11 +85,7 @@ class AWSBatchOrchestrator(JobOrchestrator):
     @property
     def is_here(self) -> bool:
         """Whether something on this machine stands for the services: its jobs have the images of this machine's engine."""
-        host = urlsplit(self.endpoint_url or "").hostname or ""
-        try:
-            return host == "localhost" or ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return is_this_machine(urlsplit(self.endpoint_url or "").hostname)
 
     def jobs(self) -> JobEngine:
         """The jobs of one run."""

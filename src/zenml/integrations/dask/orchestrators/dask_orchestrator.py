@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from zenml.enums import Reach
+from zenml.environment import is_this_machine
 from zenml.exceptions import StackValidationError
 from zenml.orchestrators import capacity
 from zenml.orchestrators.attempt_host import PackedRunner
@@ -70,13 +70,8 @@ class DaskOrchestrator(BaseOrchestrator):
         """Processes of this machine, or of those of the cluster."""
         if self.address is None:
             return Reach.HOST
-        host = urlsplit(self.address if "://" in self.address else f"tcp://{self.address}").hostname or ""
-        if host == "localhost":
-            return Reach.HOST
-        try:
-            return Reach.HOST if ipaddress.ip_address(host).is_loopback else Reach.NETWORK
-        except ValueError:
-            return Reach.NETWORK
+        parts = urlsplit(self.address if "://" in self.address else f"tcp://{self.address}")
+        return Reach.HOST if is_this_machine(parts.hostname) else Reach.NETWORK
 
     def check(self) -> Iterator[Check]:
         """Whether there is a scheduler, with workers that understand this process."""
