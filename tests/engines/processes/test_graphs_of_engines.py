@@ -238,7 +238,7 @@ def test_nodes_end_when_nobody_follows_the_run_any_more(stack: Stack) -> None:
         "if __name__ == '__main__':\n"
         "    programs.waiting().run()\n"
     )
-    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    path = os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])
     client = subprocess.Popen(
         [sys.executable, "run.py"], env={**os.environ, "PYTHONPATH": path}, start_new_session=True
     )
