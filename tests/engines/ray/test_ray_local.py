@@ -14,6 +14,9 @@ from zenml.enums import Reach
 from zenml.exceptions import ConfigurationError
 from zenml.integrations.ray.orchestrators import RayOrchestrator
 
+# The start of a cluster counts, which may take a minute on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -39,9 +42,6 @@ from zenml.integrations.ray.orchestrators import RayOrchestrator
 from zenml.pipelines import pipeline
 from zenml.steps import step
 from zenml.testing.isolation import isolated_stack
-
-# The start of a cluster counts, which may take a minute on a busy machine.
-pytestmark = pytest.mark.timeout(300)
 
 @step
 def one() -> int:
