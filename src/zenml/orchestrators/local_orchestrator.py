@@ -9,9 +9,9 @@ from pydantic import ByteSize, Field
 
 from zenml.enums import Reach
 from zenml.exceptions import StackValidationError
-from zenml.orchestrators import capacity
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator, Executor, InProcessExecutor, StepRunner
-from zenml.orchestrators.capacity import Capacity, Reservations
+from zenml.stack import capacity
+from zenml.stack.capacity import Capacity, Reservations
 
 if TYPE_CHECKING:
     from zenml.model.deployment import Deployment, StepSpec

@@ -16,9 +16,9 @@ from zenml.enums import Reach
 from zenml.exceptions import ConfigurationError, StackValidationError
 from zenml.metadata_stores import SQLiteMetadataStore
 from zenml.model.deployment import Deployment, ResourceSpec, StackSpec, StepSpec
-from zenml.orchestrators import LocalOrchestrator, capacity
-from zenml.orchestrators.capacity import Capacity, Reservations
-from zenml.stack import Stack
+from zenml.orchestrators import LocalOrchestrator
+from zenml.stack import Stack, capacity
+from zenml.stack.capacity import Capacity, Reservations
 
 NEEDS = st.none() | st.builds(
     ResourceSpec,

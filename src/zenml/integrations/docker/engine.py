@@ -18,9 +18,8 @@ from pydantic import Field, field_validator
 from zenml.enums import Reach
 from zenml.exceptions import StackValidationError, nearest
 from zenml.integrations.docker.jobs import DockerJobs
-from zenml.orchestrators import capacity
-from zenml.orchestrators.capacity import Capacity
-from zenml.stack import StackComponent
+from zenml.stack import StackComponent, capacity
+from zenml.stack.capacity import Capacity
 from zenml.stack.checks import Check, check_clock, failure, tried
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 from zenml.exceptions import RunError
 from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState, JobStatus
 from zenml.jobs.job import SECRETS_FILE
-from zenml.orchestrators.capacity import Reservations
+from zenml.stack.capacity import Reservations
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -21,8 +21,8 @@ from zenml.integrations.kubernetes.jobs import KubernetesJobs
 from zenml.integrations.kubernetes.manifests import is_resource_name, job_manifest
 from zenml.integrations.kubernetes.states import is_pulling
 from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState
-from zenml.orchestrators.capacity import Capacity
 from zenml.stack import StackComponent
+from zenml.stack.capacity import Capacity
 from zenml.stack.checks import Check, check_clock, check_expiry, failure, tried
 
 if TYPE_CHECKING:

@@ -15,9 +15,8 @@ from zenml.exceptions import StackValidationError
 from zenml.integrations.ray import tasks
 from zenml.integrations.ray.driver import ClusterGoneError, Node, Target, give_back, take
 from zenml.integrations.ray.head import RayHead
-from zenml.orchestrators import capacity
-from zenml.orchestrators.capacity import Capacity
-from zenml.stack import StackComponent
+from zenml.stack import StackComponent, capacity
+from zenml.stack.capacity import Capacity
 from zenml.stack.checks import Check, tried
 
 if TYPE_CHECKING:

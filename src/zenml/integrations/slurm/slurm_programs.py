@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zenml.exceptions import RunError
 from zenml.jobs import EngineUnreachableError, JobState
-from zenml.orchestrators.capacity import Capacity
+from zenml.stack.capacity import Capacity
 
 _SECONDS = 60.0
 """For how long a program may take; by itself it gives up after about ten seconds when nobody answers."""

@@ -15,8 +15,8 @@ from zenml.enums import Reach, StackComponentType
 from zenml.environment import is_this_machine
 from zenml.exceptions import RunError, StackValidationError
 from zenml.integrations.aws.orchestrators.aws_batch_jobs import AWSBatchJobs, explained
-from zenml.orchestrators.capacity import Capacity
 from zenml.orchestrators.job_orchestrator import JobOrchestrator
+from zenml.stack.capacity import Capacity
 from zenml.stack.checks import tried
 
 if TYPE_CHECKING:

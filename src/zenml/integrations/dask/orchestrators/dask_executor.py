@@ -21,7 +21,7 @@ from zenml.integrations.dask.orchestrators.dask_orchestrator import capacity_of,
 from zenml.model.runs import ErrorRecord, StepOutcome
 from zenml.orchestrators.attempt_host import received
 from zenml.orchestrators.base_orchestrator import Executor
-from zenml.orchestrators.capacity import Reservations
+from zenml.stack.capacity import Reservations
 
 if TYPE_CHECKING:
     from distributed import Future, LocalCluster

@@ -13,10 +13,10 @@ from pydantic import Field, field_validator
 from zenml.enums import Reach
 from zenml.environment import is_this_machine
 from zenml.exceptions import StackValidationError
-from zenml.orchestrators import capacity
 from zenml.orchestrators.attempt_host import PackedRunner
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator, Executor, StepRunner
-from zenml.orchestrators.capacity import Capacity
+from zenml.stack import capacity
+from zenml.stack.capacity import Capacity
 from zenml.stack.checks import Check, tried
 
 if TYPE_CHECKING:

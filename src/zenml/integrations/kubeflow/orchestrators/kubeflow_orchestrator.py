@@ -28,10 +28,10 @@ from zenml.exceptions import MissingPackageError, RunError, StackValidationError
 from zenml.integrations.kubeflow.orchestrators.task import Task
 from zenml.jobs import EngineUnreachableError, JobState, JobStatus
 from zenml.logger import get_logger
-from zenml.orchestrators import capacity
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator
-from zenml.orchestrators.capacity import Capacity
 from zenml.orchestrators.exporter import Exporter, Graph, refuse_mapped_steps
+from zenml.stack import capacity
+from zenml.stack.capacity import Capacity
 from zenml.stack.checks import Check, tried
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from zenml.model.deployment import ResourceSpec
 from zenml.model.runs import ErrorRecord, StepOutcome
 from zenml.orchestrators.attempt_host import PackedRunner, ReportedError, received
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator, Executor, StepRunner
-from zenml.orchestrators.capacity import Reservations
+from zenml.stack.capacity import Reservations
 
 if TYPE_CHECKING:
     from zenml.integrations.ray.driver import Driver, Ended
