@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -17,7 +18,14 @@ from zenml.metadata_stores import SQLiteMetadataStore
 from zenml.metadata_stores.schema import runs as runs_table
 from zenml.model.deployment import Deployment, InputSpec, OutputSpec, StackSpec, StepSpec
 from zenml.model.json import canonical
-from zenml.model.runs import LOG_FILE, ErrorRecord, RunRegistration, StepDraft, attempt_folder
+from zenml.model.runs import (
+    LOG_FILE,
+    ErrorRecord,
+    RunRegistration,
+    StepDraft,
+    attempt_folder,
+    code_folder,
+)
 from zenml.post_execution import PipelineRunView, run_view
 
 ERROR = ErrorRecord("builtins.ValueError", "too small", "Traceback ...")
@@ -75,7 +83,18 @@ class World:
             self.end(name, ExecutionStatus.FAILED if failed else ExecutionStatus.COMPLETED, age=age)
         return self.view(name)
 
-    def begin(self, name: str, *steps: Step, pipeline: str = "digits", **fields: Any) -> None:
+    def send_code(self, name: str, *, days: int) -> str:
+        """What runs of that many days ago were sent with: the archive's path."""
+        day = datetime.now(timezone.utc).date() - timedelta(days=days)
+        path = f"{code_folder(self.artifacts.path, self.metadata.uuid)}/{day}/{name}.tar"
+        self.artifacts.makedirs(path.rpartition("/")[0])
+        with self.artifacts.open(path, "w") as file:
+            file.write(name)
+        return path
+
+    def begin(
+        self, name: str, *steps: Step, pipeline: str = "digits", code: str | None = None, **fields: Any
+    ) -> None:
         uuid = uuid4()
         specs = tuple(
             StepSpec(
@@ -90,7 +109,12 @@ class World:
             for step in steps
         )
         deployment = Deployment(
-            pipeline=pipeline, run_name=name, run_uuid=uuid, steps=specs, stack=StackSpec("default", {})
+            pipeline=pipeline,
+            run_name=name,
+            run_uuid=uuid,
+            steps=specs,
+            stack=StackSpec("default", {}),
+            code_archive=code,
         )
         self._uuids[name] = uuid
         self._runs[name] = self.metadata.register_run(

@@ -13,6 +13,7 @@ from click.testing import Result
 
 from tests.cli.conftest import Zenml, own_imports
 from tests.cli.test_general import PROGRAM
+from zenml.model.runs import code_folder
 from zenml.repository import Repository
 
 CODE = """\
@@ -253,6 +254,19 @@ def test_what_cannot_be_pruned_is_said(quiet: Zenml) -> None:
         result = quiet("prune", *arguments)
         assert result.exit_code != 0
         assert message in result.output
+
+
+def test_prune_tells_of_code_that_no_run_refers_to(quiet: Zenml) -> None:
+    stack = Repository().active_stack
+    folder = Path(code_folder(stack.artifact_store.path, stack.metadata_store.uuid)) / "2020-01-01"
+    folder.mkdir(parents=True)
+    (folder / "sent.tar").write_text("code")
+    told = "1 archive of code (4 B) that no run to keep refers to."
+    assert said(quiet("prune")) == [f"Would remove {told}", "Nothing was changed: give --yes to do it."]
+    (archive,) = document(quiet("prune", "-o", "json"))["code"]
+    assert (archive["path"].rpartition("/")[2], archive["bytes"]) == ("sent.tar", 4)
+    assert said(quiet("prune", "--yes"))[0] == f"Removed {told}"
+    assert not folder.exists()
 
 
 def test_prune_in_a_place_without_runs(quiet: Zenml) -> None:

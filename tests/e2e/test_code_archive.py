@@ -62,6 +62,7 @@ def test_the_projects_files_arrive_without_what_is_ignored_or_looks_secret(
 ) -> None:
     sent = with_code(deployment, stack)
     assert sent.code_archive is not None
+    assert sent.code_archive.startswith(f"{stack.artifact_store.path}/code/{stack.metadata_store.uuid}/")
     there = located(sent, stack.artifact_store)
     assert there.source_root != deployment.source_root
     assert files(Path(there.source_root)) == [".gitignore", "package/words.py"]

@@ -24,9 +24,10 @@ MOST = 200  # operations: more are a loop that does not end
 
 
 def world(folder: Path) -> World:
-    """Two runs to let go, one of which made what a third one, to be kept, has taken."""
+    """Two runs to let go, one of which made what a third one, to be kept, has taken; only it was sent with its code."""
     made = World(folder / uuid4().hex)
-    made.run("first", Step("load", 1), Step("train", 2, inputs=["load"], log="hello\n"), age=10)
+    code = made.send_code("first", days=3)
+    made.run("first", Step("load", 1), Step("train", 2, inputs=["load"], log="hello\n"), age=10, code=code)
     made.run("second", Step("load", 3), Step("train", 4, inputs=["load"], fails=True, log="oh\n"), age=10)
     made.run("kept", Step("load", source=("first", "load")), Step("train", 5, inputs=["load"]))
     return made

@@ -59,7 +59,8 @@ def prune(
     """Remove values of runs that need not be kept, and what failed attempts left behind.
 
     A run is let go if it satisfies all of the conditions given; without one, every run is kept. What is recorded of it stays, and so does
-    each value that a run to keep made, read or took from the cache, and all that a run in progress may read. Removed
+    each value that a run to keep made, read or took from the cache, and all that a run in progress may read. Code that was sent ahead
+    goes with its last run, a day later. Removed
     files go to a trash in the artifact store: `zenml prune undo` brings them back, `zenml prune empty` deletes them for good.
     """
     if ctx.invoked_subcommand is not None:
@@ -173,14 +174,20 @@ def _sentences(result: Pruning) -> list[str]:
     artifacts = sum(one.artifacts for one in result.runs)
     size = amount(sum(one.bytes for one in result.runs))
     left = amount(sum(one.bytes for one in result.leftovers))
+    did = "Would remove" if result.dry_run else "Removed"
     sentences = []
     if artifacts or result.leftovers:
-        did = "Would remove" if result.dry_run else "Removed"
         sentences.append(
             f"{did} {counted(artifacts, 'artifact')} ({size}) of {counted(len(result.runs), 'run')}, and what "
             f"{counted(len(result.leftovers), 'failed attempt')} left behind ({left})."
         )
-    else:
+    if result.code:
+        code = amount(sum(one.bytes for one in result.code))
+        sentences.append(
+            f"{did} {counted(len(result.code), 'archive')} of code ({code}) that no run to keep refers to."
+        )
+    is_something = bool(sentences)
+    if not is_something:
         sentences.append("There is nothing to remove.")
     for id, names in result.waits_for.items():
         runs = ", ".join(f"'{name}'" for name in names)
@@ -188,7 +195,7 @@ def _sentences(result: Pruning) -> list[str]:
             f"The files of the entry {id} stay until the runs in progress have ended that may still read them ({runs}): run "
             "`zenml prune --yes` then."
         )
-    if result.dry_run and (artifacts or result.leftovers):
+    if result.dry_run and is_something:
         sentences.append("Nothing was changed: give --yes to do it.")
     if result.entry is not None:
         sentences.append(f"`zenml prune undo {result.entry.id[:8]}` brings it back.")
@@ -199,7 +206,7 @@ def _document(result: Pruning) -> dict[str, Any]:
     return {
         "dry_run": result.dry_run,
         "artifacts": sum(one.artifacts for one in result.runs),
-        "bytes": sum(one.bytes for one in result.runs) + sum(one.bytes for one in result.leftovers),
+        "bytes": sum(one.bytes for one in (*result.runs, *result.leftovers, *result.code)),
         "runs": [
             {
                 "pipeline": one.run.pipeline,
@@ -214,6 +221,7 @@ def _document(result: Pruning) -> dict[str, Any]:
         "leftovers": [
             {"folder": one.folder, "files": one.files, "bytes": one.bytes} for one in result.leftovers
         ],
+        "code": [{"path": one.path, "bytes": one.bytes} for one in result.code],
         "entry": None if result.entry is None else _entry_document(result.entry),
         "waits_for": dict(result.waits_for),
     }

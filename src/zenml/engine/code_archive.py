@@ -9,6 +9,7 @@ import shutil
 import tarfile
 import tempfile
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from zenml.enums import Reach
 from zenml.exceptions import ArtifactCorruptedError
 from zenml.io.read_cache import cache_folder
 from zenml.jobs.tasks import SOURCE_ROOT
+from zenml.model.runs import code_folder
 
 if TYPE_CHECKING:
     from zenml.artifact_stores import BaseArtifactStore
@@ -29,7 +31,7 @@ _BLOCK = 1 << 20
 def with_code(deployment: Deployment, stack: Stack) -> Deployment:
     """The deployment, with its code in the artifact store where steps are executed on machines that may not have it.
 
-    What is left out says `zenml.images.context`, as for images. Code that lies there already is not written again.
+    What is left out says `zenml.images.context`, as for images. Code that was sent on the same day is not written again.
 
     Raises:
         ConfigurationError: the folder of the sources is no project, but the whole home or disk.
@@ -47,12 +49,13 @@ def with_code(deployment: Deployment, stack: Stack) -> Deployment:
     from zenml.images.context import context_of
 
     store = stack.artifact_store
-    with tempfile.TemporaryDirectory(prefix="zenml-code-") as folder:
-        archive = Path(folder) / "code.tar"
+    with tempfile.TemporaryDirectory(prefix="zenml-code-") as scratch:
+        archive = Path(scratch) / "code.tar"
         write_context(archive, {}, context_of(Path(deployment.source_root)))
-        path = f"{store.path.rstrip('/')}/code/{_sha256(archive)}{_ENDING}"
+        folder = f"{code_folder(store.path, stack.metadata_store.uuid)}/{datetime.now(timezone.utc).date()}"
+        path = f"{folder}/{_sha256(archive)}{_ENDING}"
         if not store.exists(path):
-            store.makedirs(path.rpartition("/")[0])
+            store.makedirs(folder)
             with archive.open("rb") as file, store.open(path, "wb") as target:
                 shutil.copyfileobj(file, target, _BLOCK)
     return replace(deployment, code_archive=path)

@@ -311,5 +311,13 @@ def attempt_folder(store: str, run_uuid: UUID, step: str, map_index: int, number
     return f"{store.rstrip('/')}/runs/{run_uuid}/{name}"
 
 
+def code_folder(store: str, metadata_store: UUID) -> str:
+    """Where the project's files lie that runs of a metadata store were sent with, below the root of the artifact store `store`.
+
+    They are archives, each in the folder of the day (UTC) on which the runs began: no run of a later day is given it.
+    """
+    return f"{store.rstrip('/')}/code/{metadata_store}"
+
+
 LOG_FILE = "log.txt"
 """Name of the file in an attempt's folder that holds what the step printed and logged."""

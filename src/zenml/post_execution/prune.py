@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import ConfigurationError, InUseError
-from zenml.model.runs import attempt_folder
+from zenml.exceptions import ConfigurationError, DoesNotExistException, InUseError
+from zenml.model.runs import attempt_folder, code_folder
 from zenml.post_execution.trash import Trash, left_behind
 from zenml.post_execution.view import Stores
 
@@ -42,6 +44,14 @@ class Leftover:
 
 
 @dataclass(frozen=True)
+class UnusedCode:
+    """The project's files as runs were sent with them none of which is kept: the archive's path within the artifact store, its bytes."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Pruning:
     """What is (or, with `dry_run`, would be) removed.
 
@@ -51,6 +61,7 @@ class Pruning:
 
     runs: Sequence[LetGo]
     leftovers: Sequence[Leftover]
+    code: Sequence[UnusedCode]
     dry_run: bool
     entry: Entry | None
     waits_for: Mapping[str, Sequence[str]]
@@ -68,7 +79,8 @@ def prune(
     """Remove the values of runs that need not be kept, and what failed attempts left behind. What is recorded of the runs stays.
 
     A run is let go if it satisfies all conditions that are given; without one, every run is kept. A value is removed if only runs that are
-    let go made or used it. What earlier calls could not finish is finished.
+    let go made or used it, and code that was sent ahead if no other run refers to it, a day later. What earlier calls could not finish is
+    finished.
 
     Args:
         metadata_store: what it has not recorded is not touched.
@@ -97,16 +109,18 @@ def prune(
         if run.id in unused
     ]
     leftovers = _leftovers(metadata_store, artifact_store)
+    code = _unused_code(metadata_store, artifact_store, {run.id for run in selected})
     entry = None
-    if not dry_run and (runs or leftovers):
+    if not dry_run and (runs or leftovers or code):
         entry = trash.remove(
             "prune",
             [run.id for run in selected] if runs else [],
             attempts=[leftover.folder for leftover in leftovers],
+            code=[archive.path for archive in code],
         )
         pending += [entry] if entry.is_open else []
     waits_for = {entry.id: names for entry in pending if (names := trash.waits_for(entry))}
-    return Pruning(runs, leftovers, dry_run, entry, waits_for)
+    return Pruning(runs, leftovers, code, dry_run, entry, waits_for)
 
 
 def let_go(
@@ -201,3 +215,21 @@ def _leftovers(metadata_store: BaseMetadataStore, artifact_store: BaseArtifactSt
         if files := list(left_behind(sizes)):
             found.append(Leftover(folder[len(root) + 1 :], len(files), sum(sizes[file] for file in files)))
     return found
+
+
+def _unused_code(
+    metadata_store: BaseMetadataStore, artifact_store: BaseArtifactStore, let_go: Collection[int]
+) -> list[UnusedCode]:
+    folder = code_folder(artifact_store.path, metadata_store.uuid)
+    # A run that is not recorded yet may have begun before midnight.
+    yesterday = str(datetime.now(timezone.utc).date() - timedelta(days=1))
+    listed = artifact_store.sizes(folder)
+    unused = {f"{folder}/{path}": size for path, size in sorted(listed.items()) if path < yesterday}
+    for run in (*metadata_store.unfinished_runs(), *reversed(metadata_store.ended_runs())):
+        if not unused:
+            break
+        if run.id not in let_go:
+            with suppress(DoesNotExistException):  # it was deleted meanwhile
+                unused.pop(json.loads(metadata_store.deployment(run.id)).get("code_archive"), None)
+    root = artifact_store.path.rstrip("/")
+    return [UnusedCode(path[len(root) + 1 :], size) for path, size in unused.items()]

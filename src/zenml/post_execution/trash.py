@@ -50,7 +50,8 @@ class Entry:
     """A removal. `kind` is "prune", "delete" or "import"; `created` is the moment that its artifacts are marked with, too.
 
     `runs` are the ids of the runs that it is about, `uuids` those of runs that are deleted (or imported), by the run's name. `attempts` are
-    folders of attempts that published nothing, `waits_for` the ids of runs in progress. Numbers are of what lies in the trash.
+    folders of attempts that published nothing, `code` archives of projects' files, `waits_for` the ids of runs in progress. Numbers are of
+    what lies in the trash.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Entry:
     runs: tuple[int, ...] = ()
     uuids: Mapping[str, str] | None = None
     attempts: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
     waits_for: tuple[int, ...] = ()
     kept: tuple[str, ...] = ()
     files: int = 0
@@ -119,10 +121,16 @@ class Trash:
         *,
         uuids: Mapping[str, UUID] | None = None,
         attempts: Iterable[str] = (),
+        code: Iterable[str] = (),
     ) -> Entry:
         """Begin a removal, and bring it as far as it gets now."""
         entry = self._new(
-            kind, "marking", runs=tuple(sorted(runs)), uuids=_texts(uuids), attempts=tuple(attempts)
+            kind,
+            "marking",
+            runs=tuple(sorted(runs)),
+            uuids=_texts(uuids),
+            attempts=tuple(attempts),
+            code=tuple(code),
         )
         self._write(entry)
         return self.advance(entry)
@@ -206,6 +214,9 @@ class Trash:
             for path in self._artifacts.sizes(folder):
                 self._throw_away(entry, f"{folder}/{path}")
             emptied[folder] = None
+        for path in entry.code:
+            self._throw_away(entry, f"{self._root}/{path}")
+            emptied[f"{self._root}/{path.rpartition('/')[0]}"] = None
         self._remove_empty(emptied)
 
     def _throw_away(self, entry: Entry, path: str) -> None:
@@ -318,7 +329,9 @@ class Trash:
             version = document.pop("version")
             if version > _VERSION:
                 raise StoreError(f"{path!r} was written by a later version of zenml: update zenml here.")
-            lists = {key: tuple(document.pop(key)) for key in ("runs", "attempts", "waits_for", "kept")}
+            lists = {
+                key: tuple(document.pop(key)) for key in ("runs", "attempts", "code", "waits_for", "kept")
+            }
             return Entry(**{**document, **lists, "owner": Owner(**document["owner"]), "id": name})
         except (KeyError, TypeError, AttributeError) as error:
             raise UnreadableFileError(
@@ -346,13 +359,13 @@ class Trash:
             # It was moved before this was interrupted, or somebody has deleted it.
 
     def _remove_empty(self, folders: Iterable[str]) -> None:
-        """Remove these folders, and those above them, where nothing is left in them."""
+        """Remove these folders, and those of runs above them, where nothing is left in them."""
         for folder in folders:
-            while folder.startswith(f"{self._root}/runs/"):
-                if self._artifacts.sizes(folder):
-                    break
+            while not self._artifacts.sizes(folder):
                 self._rmtree(folder)
                 folder = folder.rpartition("/")[0]  # noqa: PLW2901 - the way up
+                if not folder.startswith(f"{self._root}/runs/"):
+                    break
 
     def _delete(self, entry: Entry) -> None:
         self._rmtree(self._files(entry))

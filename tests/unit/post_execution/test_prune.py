@@ -132,6 +132,58 @@ def test_what_failed_attempts_left_behind_goes_and_their_logs_stay(world):
     assert prune(*world.stores, dry_run=False).leftovers == []
 
 
+def test_code_that_was_sent_goes_when_no_run_refers_to_it(world):
+    shared, old, running = (world.send_code(name, days=9) for name in ("shared", "old", "running"))
+    world.send_code("unused", days=2)
+    # A run that began then may not be recorded yet.
+    recent = [world.send_code("begun", days=days) for days in (1, 0)]
+    world.run("first", Step("load", 1), age=9 * DAY, code=shared)
+    world.run("second", Step("load", 2), age=9 * DAY, code=old)
+    world.run("third", Step("load", 3), code=shared)
+    world.begin("fourth", Step("load"), code=running)
+    before = world.files()
+
+    def told(result):
+        return [one.path.rpartition("/")[2] for one in result.code]
+
+    assert told(prune(*world.stores)) == ["unused.tar"]
+    conditions = {"older_than": timedelta(days=8), "dry_run": False}
+    result = prune(*world.stores, **conditions)
+    assert (told(result), result.waits_for) == (
+        ["old.tar", "unused.tar"],
+        {result.entry.id: ["fourth"]},
+    )
+    assert world.files() == before
+    world.end("fourth")
+    prune(*world.stores, **conditions)
+    assert all(map(world.artifacts.exists, [shared, running, *recent]))
+    assert {path.rpartition("/")[2] for path in set(before) - set(world.files())} == {
+        "data.json",
+        "old.tar",
+        "unused.tar",
+    }
+    for entry in trash(world).entries():
+        trash(world).restore(entry)
+    assert world.files() == before
+
+
+def test_code_of_a_deleted_run_goes_with_the_next_prune(world):
+    world.run("only", Step("load", 1), code=world.send_code("sent", days=3))
+    assert prune(*world.stores).code == []
+    delete_runs(*world.stores, records(world, "only"))
+    result = prune(*world.stores, dry_run=False)
+    assert [(one.path.rpartition("/")[2], one.bytes) for one in result.code] == [("sent.tar", 4)]
+    assert world.files() == {}
+    assert prune(*world.stores).code == []
+
+
+def test_code_that_runs_of_another_metadata_store_were_sent_with_is_not_ours(world, tmp_path):
+    other = World(tmp_path / "other")
+    other.artifacts = world.artifacts
+    other.send_code("theirs", days=9)
+    assert prune(*world.stores).code == []
+
+
 def test_files_of_others_are_not_touched(world):
     view = world.run("old", Step("load", 1), age=DAY)
     folder = view.get_step("load").output.uri
