@@ -74,6 +74,9 @@ class ExportedControl(Control):
                 self._error = super().cause(error)  # before others are asked to end
                 self._cancel(exporter)
                 raise
+        failure = self.first_failure
+        if failure is not None and failure.status is ExecutionStatus.CANCELLED and failure.exception:
+            raise failure.exception  # somebody has ended the run at the engine
 
     def cause(self, error: BaseException) -> BaseException:
         """What is to be raised for what ended the run."""

@@ -4,19 +4,22 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import pytest
-import yaml
+from google.protobuf import json_format
 
-from zenml.enums import Reach
-from zenml.exceptions import ConfigurationError, RunError, StackValidationError
+from zenml.enums import Reach, StackComponentType
+from zenml.exceptions import ConfigurationError, StackValidationError
 from zenml.integrations.kubeflow.orchestrators import KubeflowOrchestrator
-from zenml.integrations.kubeflow.orchestrators.package import compile_package
+from zenml.integrations.kubeflow.orchestrators.package import make_pipeline, task_names
 from zenml.integrations.kubeflow.orchestrators.task import Task
 from zenml.jobs import EngineUnreachableError, JobState
 from zenml.model.deployment import Deployment, ResourceSpec, StackSpec, StepSpec
+from zenml.model.records import ComponentRecord
 from zenml.orchestrators.exporter import Graph, Node
 from zenml.testing.conformance import programs
 from zenml.testing.isolation import isolated_stack
@@ -55,35 +58,42 @@ def test_mapped_steps_are_refused() -> None:
 # Packages
 
 TASKS = [
-    Task("first", ["-m", "zenml.engine.node", "--step", "first"]),
-    Task("second one", ["-m", "zenml.engine.node", "--step", "second one"], ["first"], "500m", "64Mi", 2),
+    Task("first_one", ["-m", "zenml.engine.node", "--step", "first_one"]),
+    Task("second", ["-m", "zenml.engine.node", "--step", "second"], ["first_one"], "500m", "64Mi", 2),
+    Task("Second", ["-m", "zenml.engine.node", "--step", "Second"]),
 ]
 
 
-def test_a_package_for_a_cluster_has_a_container_for_each_step(tmp_path) -> None:
-    path = tmp_path / "package.yaml"
-    compile_package(path, "train", TASKS, image="registry/train:1", end=None)
-    package = yaml.safe_load(path.read_text())
-    first, second = package["root"]["dag"]["tasks"].values()
-    assert first["inputs"]["parameters"]["arguments"]["runtimeValue"]["constant"] == list(TASKS[0].arguments)
-    assert second["dependentTasks"] == ["run-process"]
-    assert second["taskInfo"] == {"name": "second one"}
-    assert not any(task["cachingOptions"] for task in (first, second))
-    containers = [e["container"] for e in package["deploymentSpec"]["executors"].values()]
-    assert {container["image"] for container in containers} == {"registry/train:1"}
-    resources = containers[1]["resources"]
+def package_of(image: str | None, end: Task | None = None) -> dict[str, Any]:
+    return json_format.MessageToDict(make_pipeline("Train it", TASKS, image=image, end=end).pipeline_spec)
+
+
+def test_a_package_for_a_cluster_has_a_container_for_each_step() -> None:
+    package = package_of("registry/train:1")
+    assert package["pipelineInfo"] == {"name": "train-it"}
+    tasks = package["root"]["dag"]["tasks"]
+    assert set(tasks) == {"first-one", "second", "second-2"}
+    assert tasks["second"]["dependentTasks"] == ["first-one"]
+    assert not any(task["cachingOptions"] for task in tasks.values())
+    assert task_names(package) == {"first-one": "first_one", "second": "second", "second-2": "Second"}
+    containers = {name: e["container"] for name, e in package["deploymentSpec"]["executors"].items()}
+    assert {container["image"] for container in containers.values()} == {"registry/train:1"}
+    assert containers["exec-first-one"]["command"] == ["python", *TASKS[0].arguments]
+    resources = containers["exec-second"]["resources"]
     assert resources["resourceCpuLimit"] == resources["resourceCpuRequest"] == "500m"
     assert resources["resourceMemoryLimit"] == "64Mi"
     assert resources["accelerator"]["resourceCount"] == "2"
-    assert "pip install" not in path.read_text()
 
 
-def test_a_run_that_nobody_waits_for_has_an_exit_handler(tmp_path) -> None:
-    path = tmp_path / "package.yaml"
-    compile_package(path, "train", TASKS, image="registry/train:1", end=Task("the end", ["--end"]))
-    tasks = yaml.safe_load(path.read_text())["root"]["dag"]["tasks"]
-    (last,) = [task for task in tasks.values() if task["taskInfo"] == {"name": "the end"}]
+def test_a_run_that_nobody_waits_for_has_an_exit_handler() -> None:
+    package = package_of("registry/train:1", Task("the end", ["--end"]))
+    last = package["root"]["dag"]["tasks"]["the-end"]
     assert last["triggerPolicy"] == {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+    assert set(task_names(package).values()) > {"first_one", "second", "Second"}
+
+
+def test_a_package_for_the_local_runner_installs_nothing() -> None:
+    assert "pip install" not in str(package_of(None))
 
 
 # The API
@@ -97,18 +107,16 @@ class FakeKubeflow(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._take(None)
-        if self.headers["Authorization"] != "Bearer good":
-            self._answer(403, {"error": "no"})
-        elif re.search(r"/experiments", self.path):
+        if re.search(r"/experiments", self.path):
             self._answer(
                 200, {"experiments": [{"experiment_id": "e1", "display_name": "train", "namespace": ""}]}
             )
-        elif self.path.endswith("/runs/r1"):
-            self._answer(
-                200, {"run_id": "r1", "state": self.state, "error": {"code": 1, "message": "no image"}}
-            )
+        elif self.state == "DELETED":
+            self._answer(404, {"message": "Run r1 not found"})
         else:
-            self._answer(200, {"multi_user": False})
+            tasks = [{"display_name": name, "state": "FAILED"} for name in ("root", "first", "first-driver")]
+            told = {"error": {"code": 1, "message": "no image"}, "run_details": {"task_details": tasks}}
+            self._answer(200, {"run_id": "r1", "state": self.state, **told})
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"] or 0)
@@ -160,22 +168,39 @@ def test_a_run_is_submitted_watched_and_cancelled(endpoint: str, monkeypatch) ->
         status = exporter.status()
         assert (status.state, status.reason) == (
             JobState.FAILED,
-            "Kubeflow says of the run: FAILED, no image",
+            "Kubeflow says of the run: FAILED, no image; of its tasks: 'first'",
         )
+        monkeypatch.setattr(FakeKubeflow, "state", "DELETED")
+        assert exporter.status().state is JobState.LOST
         exporter.cancel()
     assert FakeKubeflow.asked[-1][1].endswith("/runs/r1:terminate")
 
 
-def test_an_endpoint_that_does_not_let_us_in(endpoint: str) -> None:
-    there = KubeflowOrchestrator(name="kubeflow", endpoint=endpoint, token="wr0ng")
-    with pytest.raises(
-        RunError, match="of the orchestrator 'kubeflow' refuses: 403 .*namespace and token"
-    ) as raised:
-        there.exporter(graph().deployment).submit(graph())
-    assert "wr0ng" not in str(raised.value)
-
-
 def test_an_endpoint_that_is_not_there() -> None:
     there = KubeflowOrchestrator(name="kubeflow", endpoint="http://127.0.0.1:9")
-    with pytest.raises(EngineUnreachableError, match="http://127.0.0.1:9 .*does not answer"):
+    with pytest.raises(EngineUnreachableError, match=r"http://127.0.0.1:9 .*does not answer"):
         there.exporter(graph().deployment).submit(graph())
+
+
+# What is refused before the run
+
+
+def test_nodes_elsewhere_need_a_registry() -> None:
+    there = KubeflowOrchestrator(name="kubeflow", endpoint="https://kubeflow.example.org/pipeline")
+    with pytest.raises(
+        StackValidationError,
+        match="nodes of the orchestrator 'kubeflow' get images from a container registry",
+    ):
+        there.check_deployment(graph().deployment)
+
+
+def test_variables_of_this_environment_are_not_handed_on(endpoint: str, monkeypatch) -> None:
+    monkeypatch.setenv("BUCKET_SECRET", "s3cr3t-value")
+    there = KubeflowOrchestrator(name="kubeflow", endpoint=endpoint)
+    store = ComponentRecord(
+        StackComponentType.ARTIFACT_STORE, "bucket", "s3", uuid4(), {"secret": "{{env.BUCKET_SECRET}}"}
+    )
+    deployment = replace(graph().deployment, stack=StackSpec("s", {store.type: store}))
+    with pytest.raises(StackValidationError, match="no way to hand on: BUCKET_SECRET") as refused:
+        there.check_deployment(deployment)
+    assert "s3cr3t-value" not in str(refused.value)

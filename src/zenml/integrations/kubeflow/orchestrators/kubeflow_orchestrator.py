@@ -5,28 +5,27 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
-from urllib.error import HTTPError
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from pydantic import SecretStr, field_validator
 
-from zenml.enums import Reach
+from zenml.enums import Reach, StackComponentType
+from zenml.environment import is_this_machine
 from zenml.exceptions import MissingPackageError, RunError, StackValidationError
+from zenml.integrations.kubeflow.orchestrators.kubeflow_api import KubeflowAPI
 from zenml.integrations.kubeflow.orchestrators.task import Task
-from zenml.jobs import EngineUnreachableError, JobState, JobStatus
+from zenml.jobs import JobState, JobStatus
+from zenml.jobs.secrets import carried_secrets
 from zenml.logger import get_logger
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator
 from zenml.orchestrators.exporter import Exporter, Graph, refuse_mapped_steps
@@ -39,18 +38,11 @@ if TYPE_CHECKING:
 
 logger = get_logger("zenml.orchestrators")
 
-T = TypeVar("T")
-
 _LAST = 5.0
 """Seconds for which the local runner may take to end, when the run has ended or was cancelled."""
 
 _LINES = 15
 """How many lines of the local runner's output are shown when it could not run anything."""
-
-_TIMEOUT = 10.0
-"""Seconds for which an answer is waited for."""
-
-_FAILING = 500
 
 _STATES = {
     "SUCCEEDED": JobState.SUCCEEDED,
@@ -69,6 +61,7 @@ class KubeflowOrchestrator(BaseOrchestrator):
             on this machine, one step after another, as processes.
         namespace: Kubernetes' namespace of the runs.
         token: what the API takes as proof of who we are.
+        custom_docker_base_image_name: the image that those for steps begin with, where there is an endpoint.
         synchronous: whether `run` waits for the end.
     """
 
@@ -78,6 +71,7 @@ class KubeflowOrchestrator(BaseOrchestrator):
     endpoint: str | None = None
     namespace: str | None = None
     token: SecretStr | None = None
+    custom_docker_base_image_name: str | None = None
     synchronous: bool = True
 
     @field_validator("endpoint")
@@ -100,6 +94,16 @@ class KubeflowOrchestrator(BaseOrchestrator):
         return self.endpoint is not None
 
     @property
+    def image_base(self) -> str | None:
+        """The image that those for steps begin with."""
+        return self.custom_docker_base_image_name
+
+    @property
+    def is_here(self) -> bool:
+        """Whether something on this machine stands for a cluster: its nodes have the images of this machine's engine."""
+        return self.endpoint is not None and is_this_machine(urlsplit(self.endpoint).hostname)
+
+    @property
     def spread(self) -> Reach:
         """Processes of this machine, or pods of a cluster."""
         return Reach.HOST if self.endpoint is None else Reach.NETWORK
@@ -109,7 +113,7 @@ class KubeflowOrchestrator(BaseOrchestrator):
         yield from super().check()
         yield tried("kfp", _version)
         if self.endpoint is not None:
-            yield tried("answers", lambda: _client(self) and "")
+            yield tried("answers", lambda: KubeflowAPI(self).check())
 
     def check_deployment(self, deployment: Deployment) -> None:
         """See that KFP is there, and can give each step what it needs."""
@@ -134,10 +138,29 @@ class KubeflowOrchestrator(BaseOrchestrator):
                 f"The orchestrator '{self.name}' cannot give these steps what they need:\n"
                 + "\n".join(reasons)
             )
+        if self.endpoint is not None:
+            self._check_endpoint_for(deployment)
 
     def exporter(self, deployment: Deployment) -> Exporter:
         """Compiles a package, and runs it."""
         return _LocalExporter(self) if self.endpoint is None else _RemoteExporter(self)
+
+    def _check_endpoint_for(self, deployment: Deployment) -> None:
+        if StackComponentType.CONTAINER_REGISTRY not in deployment.stack.components and not self.is_here:
+            raise StackValidationError(
+                f"The nodes of the orchestrator '{self.name}' get images from a container registry, and the stack "
+                f"'{deployment.stack.name}' has none: add one, see `zenml container-registry register --help`."
+            )
+        if (carried := carried_secrets(deployment, None)) is not None:
+            names = ", ".join(sorted(json.loads(carried)["environment"]))
+            raise StackValidationError(
+                f"What is referred to needs variables of this environment, which the orchestrator '{self.name}' has no way to hand on: "
+                f"{names}. Refer to secrets of a secrets manager that the steps can reach."
+            )
+        try:
+            KubeflowAPI(self).check()
+        except RunError as error:
+            raise StackValidationError(error.message) from None
 
 
 class _LocalExporter(Exporter):
@@ -150,7 +173,7 @@ class _LocalExporter(Exporter):
 
     def submit(self, graph: Graph) -> None:
         document = {
-            "name": _safe(graph.deployment.pipeline),
+            "name": graph.deployment.pipeline,
             "tasks": [asdict(task) for task in _tasks(graph)],
             "end": None if self.is_synchronous else [*graph.arguments, "--end"],
         }
@@ -195,47 +218,50 @@ class _LocalExporter(Exporter):
 
 
 class _RemoteExporter(Exporter):
-    """The API of Kubeflow Pipelines."""
+    """An endpoint of Kubeflow Pipelines."""
 
     def __init__(self, orchestrator: KubeflowOrchestrator) -> None:
         self.is_synchronous = orchestrator.synchronous
         self._orchestrator = orchestrator
-        self._client = _client(orchestrator)
+        self._api = KubeflowAPI(orchestrator)
+        self._steps: dict[str, str] = {}
         self._run = ""
 
     def submit(self, graph: Graph) -> None:
-        from zenml.integrations.kubeflow.orchestrators.package import compile_package
+        from google.protobuf import json_format
+
+        from zenml.integrations.kubeflow.orchestrators.package import make_pipeline, task_names
 
         deployment = graph.deployment
         image = deployment.images[self._orchestrator.TYPE.value]
-        with tempfile.TemporaryDirectory(prefix="zenml-kubeflow-") as folder:
-            package = Path(folder, "package.yaml")
-            end = None if self.is_synchronous else Task("end of the run", [*graph.arguments, "--end"])
-            compile_package(package, _safe(deployment.pipeline), _tasks(graph), image=image, end=end)
-            started = _asked(
-                self._orchestrator,
-                lambda: self._client.create_run_from_pipeline_package(
-                    str(package),
-                    run_name=deployment.run_name,
-                    experiment_name=deployment.pipeline,
-                    namespace=self._orchestrator.namespace,
-                    enable_caching=False,
-                ),
-            )
-        self._run = started.run_id
+        end = None if self.is_synchronous else Task("end of the run", [*graph.arguments, "--end"])
+        pipeline = make_pipeline(deployment.pipeline, _tasks(graph), image=image, end=end)
+        package = json_format.MessageToDict(pipeline.pipeline_spec)
+        own = {node.step.name for node in graph.nodes}
+        self._steps = {key: name for key, name in task_names(package).items() if name in own}
+        self._run = self._api.start(deployment.pipeline, deployment.run_name, package)
         logger.info("Kubeflow executes it: %s/#/runs/details/%s", self._orchestrator.endpoint, self._run)
 
     def status(self) -> JobStatus:
-        run = _asked(self._orchestrator, lambda: self._client.get_run(self._run))
+        run = self._api.run(self._run)
+        if run is None:
+            return JobStatus(JobState.LOST, "Kubeflow does not know its run any more")
         state = _STATES.get(str(run.state), JobState.RUNNING)
-        reason = f"Kubeflow says of the run: {run.state}" if state is JobState.FAILED else ""
-        if state is JobState.FAILED and run.error is not None:
-            reason += f", {run.error.message}"
-        return JobStatus(state, reason)
+        return JobStatus(state, self._reason(run) if state is JobState.FAILED else "")
 
     def cancel(self) -> None:
         if self._run:
-            _asked(self._orchestrator, lambda: self._client.terminate_run(self._run))
+            self._api.terminate(self._run)
+
+    def _reason(self, run: Any) -> str:
+        reason = f"Kubeflow says of the run: {run.state}"
+        if run.error is not None:
+            reason += f", {run.error.message}"
+        tasks = (run.run_details and run.run_details.task_details) or []
+        failed = {self._steps.get(task.display_name) for task in tasks if str(task.state) == "FAILED"} - {None}
+        if failed:
+            reason += f"; of its tasks: {', '.join(map(repr, sorted(map(str, failed))))}"
+        return reason
 
 
 def _tasks(graph: Graph) -> list[Task]:
@@ -264,59 +290,3 @@ def _version() -> str:
             "The orchestrator flavor 'kubeflow' needs the package kfp: install it with `pip install 'kfp>=2.14'`."
         ) from error
     return f"kfp {kfp.__version__}"
-
-
-def _client(orchestrator: KubeflowOrchestrator) -> Any:
-    """A client of the API, which was seen to answer: KFP's own asks five times, and tells of it at length."""
-    token = None if orchestrator.token is None else orchestrator.token.get_secret_value()
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    request = Request(f"{orchestrator.endpoint}/apis/v2beta1/healthz", headers=headers)  # noqa: S310  the orchestrator checks it
-    try:
-        with urlopen(request, timeout=_TIMEOUT):  # noqa: S310
-            pass
-    except HTTPError as error:
-        with error:
-            raise _refusal(orchestrator, error.code, error.reason) from None
-    except OSError as error:
-        raise _silence(orchestrator, error) from None
-    from kfp import Client
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # about versions of Kubeflow before 2
-        return Client(
-            host=orchestrator.endpoint, namespace=orchestrator.namespace or "kubeflow", existing_token=token
-        )
-
-
-def _asked(orchestrator: KubeflowOrchestrator, question: Callable[[], T]) -> T:
-    """The answer of the API, whose errors are those of an engine."""
-    from kfp_server_api import ApiException
-    from urllib3.exceptions import HTTPError as TransportError
-
-    try:
-        return question()
-    except ApiException as error:
-        raise _refusal(orchestrator, error.status, error.reason) from None
-    except (TransportError, OSError) as error:
-        raise _silence(orchestrator, error) from None
-
-
-def _refusal(orchestrator: KubeflowOrchestrator, code: int, reason: str) -> RunError:
-    if code >= _FAILING:
-        return _silence(orchestrator, f"{code} {reason}")
-    return RunError(
-        f"The Kubeflow Pipelines at {orchestrator.endpoint} of the orchestrator '{orchestrator.name}' refuses: {code} {reason}. Look at "
-        "its endpoint, namespace and token."
-    )
-
-
-def _silence(orchestrator: KubeflowOrchestrator, reason: object) -> EngineUnreachableError:
-    return EngineUnreachableError(
-        f"The Kubeflow Pipelines at {orchestrator.endpoint} of the orchestrator '{orchestrator.name}' does not answer: {reason}. Start it, "
-        "or give the orchestrator another endpoint."
-    )
-
-
-def _safe(name: str) -> str:
-    """The name as KFP takes one: of small letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "pipeline"

@@ -7,25 +7,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kfp import components, local
+from kfp import local
 
-from zenml.integrations.kubeflow.orchestrators.package import compile_package
+from zenml.integrations.kubeflow.orchestrators.package import make_pipeline
 from zenml.integrations.kubeflow.orchestrators.task import Task
 
 
 def main(file: str, folder: str) -> None:
     """Compile it, run it, and start the process of its end, if it has one: the local runner knows no exit handlers."""
     document = json.loads(Path(file).read_text(encoding="utf-8"))
-    package = Path(folder, "package.yaml")
     tasks = [Task(**task) for task in document["tasks"]]
-    compile_package(package, document["name"], tasks, image=None, end=None)
+    pipeline = make_pipeline(document["name"], tasks, image=None, end=None)
     local.init(
         local.SubprocessRunner(use_venv=False),
         pipeline_root=str(Path(folder, "outputs")),
         workspace_root=str(Path(folder, "workspace")),
     )
     try:
-        components.load_component_from_file(str(package))()
+        pipeline()
     finally:
         if document["end"]:
             subprocess.call([sys.executable, *document["end"]])

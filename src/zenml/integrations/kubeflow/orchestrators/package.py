@@ -1,36 +1,35 @@
-"""A run as a package of Kubeflow Pipelines 2: a file of YAML."""
+"""A run as a pipeline of Kubeflow Pipelines 2."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from kfp import compiler, dsl
+from kfp import dsl
 
-from zenml.integrations.kubeflow.orchestrators.process import run_process, run_process_and_go_on
+from zenml.integrations.kubeflow.orchestrators.process import run_process_and_go_on
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from zenml.integrations.kubeflow.orchestrators.task import Task
 
 _LOCAL_IMAGE = "python"
 """What the local runner, which uses no image, takes for one with Python."""
 
+_here: Any = dsl.component(run_process_and_go_on, base_image=_LOCAL_IMAGE, install_kfp_package=False)
 
-def compile_package(
-    path: Path, name: str, tasks: Sequence[Task], *, image: str | None, end: Task | None
-) -> None:
-    """Write the package of the pipeline `name` to `path`.
 
-    Without an `image`, it is for the local runner, which stops at the first task that fails: none does then, and each says by itself
-    whether there is something to do. `end` is started when all have ended.
+def make_pipeline(name: str, tasks: Sequence[Task], *, image: str | None, end: Task | None) -> Any:
+    """The pipeline `name`, as KFP has them. `end` is started when all others have ended.
+
+    Without an `image`, it is for the local runner, which executes Python functions alone, and stops at the first task that fails: none
+    does then, and each says by itself whether there is something to do.
     """
-    decorate = dsl.component(base_image=image or _LOCAL_IMAGE, install_kfp_package=False)
-    node: Any = decorate(run_process if image else run_process_and_go_on)
 
     def make(task: Task) -> Any:
-        made = node(arguments=list(task.arguments)).set_display_name(task.name).set_caching_options(False)
+        node = _here(arguments=list(task.arguments)) if image is None else _container(task, image)()
+        made = node.set_display_name(task.name).set_caching_options(False)
         if task.cpu:
             made.set_cpu_request(task.cpu).set_cpu_limit(task.cpu)
         if task.memory:
@@ -51,4 +50,29 @@ def compile_package(
         with dsl.ExitHandler(make(end)):
             make_all()
 
-    compiler.Compiler().compile(dsl.pipeline(graph, name=name), str(path))
+    return dsl.pipeline(graph, name=_safe(name))
+
+
+def task_names(package: Mapping[str, Any]) -> dict[str, str]:
+    """The names of tasks, by those that they have in Kubeflow."""
+    dags = [package["root"], *package["components"].values()]
+    return {
+        key: task["taskInfo"]["name"]
+        for part in dags
+        for key, task in part.get("dag", {}).get("tasks", {}).items()
+    }
+
+
+def _container(task: Task, image: str) -> Any:
+    """A component of this task alone: nothing of KFP need be in the image."""
+
+    def run():  # type: ignore[no-untyped-def]  # noqa: ANN202  as above
+        return dsl.ContainerSpec(image=image, command=["python", *task.arguments])
+
+    run.__name__ = _safe(task.name)
+    return dsl.container_component(run)
+
+
+def _safe(name: str) -> str:
+    """The name as KFP takes one: of small letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
