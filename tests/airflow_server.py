@@ -29,8 +29,8 @@ class Airflow:
 
 
 @contextmanager
-def airflow_server(folder: Path) -> Iterator[Airflow]:
-    """Raises ServiceMissingError where Airflow is not installed. It lets in the user ann, with the password."""
+def airflow_server(folder: Path, **variables: str) -> Iterator[Airflow]:
+    """Raises ServiceMissingError where Airflow is not installed. It lets in the user ann, with the password; tasks see the variables."""
     if find_spec("airflow") is None:  # not imported: it would take over logging
         raise ServiceMissingError("no package 'airflow': install the dependency group engines")
     port = free_port()
@@ -59,7 +59,7 @@ def airflow_server(folder: Path) -> Iterator[Airflow]:
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {**os.environ, **settings, "PATH": path}
+    environment = {**os.environ, **settings, "PATH": path, **variables}
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "airflow", "standalone"],

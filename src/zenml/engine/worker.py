@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from zenml.engine.capture import own_process
 from zenml.engine.errors import error_record
 from zenml.engine.runner import AttemptStopped, Runner
-from zenml.enums import ExecutionStatus
 from zenml.materializers.pickling import dumps
 from zenml.model.runs import StepOutcome
 from zenml.orchestrators.worker_pool import Report
@@ -81,7 +80,7 @@ def _report(runner: Runner, task: StepTask, stop: _Stop) -> Report:
         with stop:
             outcome = runner(task)
     except AttemptStopped:
-        return Report(StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False))
+        return Report(StepOutcome.given_up(task))
     except BaseException as error:  # noqa: BLE001  what stops a process stops the run: there, not here
         return _raised(error)
     if outcome.exception is None:

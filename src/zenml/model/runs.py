@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from zenml.enums import ExecutionStatus
+from zenml.exceptions import StepCrashedError
+
 if TYPE_CHECKING:
-    from zenml.enums import ExecutionStatus
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +294,16 @@ class StepOutcome:
     final: bool = True
     is_recorded: bool = True
     in_flight: int | None = None
+
+    @classmethod
+    def given_up(cls, task: StepTask) -> Self:
+        """That of an attempt which was ended, or never began."""
+        return cls(task, ExecutionStatus.CANCELLED, is_recorded=False)
+
+    @classmethod
+    def crashed(cls, task: StepTask, reason: str) -> Self:
+        """That of an attempt whose process died."""
+        return cls(task, ExecutionStatus.CRASHED, exception=StepCrashedError(reason), is_recorded=False)
 
 
 @dataclass(frozen=True)

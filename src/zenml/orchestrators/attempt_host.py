@@ -23,11 +23,14 @@ from zenml.orchestrators.worker_pool import Report, WorkerPool, restored
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from zenml.metadata_stores import BaseMetadataStore
     from zenml.model.runs import StepTask
     from zenml.orchestrators.base_orchestrator import StepRunner
 
 _LOOK = 1.0
 """Seconds between two looks at whether an attempt that was cancelled has ended."""
+
+_STALE = "zenml.exceptions.StaleAttemptError"
 
 _IDLE = 60.0
 """Seconds after which a process without anything to do is ended: whoever started the run may have died."""
@@ -109,7 +112,7 @@ class AttemptHost:
         with self._changed:
             if self._is_closed or key in self._cancelled:
                 self._cancelled.discard(key)
-                return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
+                return StepOutcome.given_up(task)
             pool = self._idle.pop()[1] if self._idle else self._new_pool()
             self._under_way[key] = task, pool
             pool.submit(task, devices)
@@ -165,7 +168,7 @@ class AttemptHost:
                     idle[1].close()
 
 
-def received(outcome: StepOutcome, task: StepTask) -> StepOutcome:
+def received(outcome: StepOutcome, task: StepTask, store: BaseMetadataStore) -> StepOutcome:
     """The outcome that an `AttemptHost` gave, where the run was started; `task` is the attempt as it was submitted.
 
     Raises:
@@ -174,9 +177,25 @@ def received(outcome: StepOutcome, task: StepTask) -> StepOutcome:
     if not isinstance(outcome.exception, ReportedError):
         return replace(outcome, task=task)
     report = outcome.exception.report
+    if report.error is not None and report.error.type == _STALE and (done := completed(task, store)):
+        return done
     if report.outcome is None:
         raise restored(report)
     return replace(outcome, task=task, exception=restored(report))
+
+
+def completed(task: StepTask, store: BaseMetadataStore) -> StepOutcome | None:
+    """What is recorded of a step that was completed by a process which was lost before it could say so."""
+    if store.step(task.step_run_id).status is not ExecutionStatus.COMPLETED:
+        return None
+    return StepOutcome(task, ExecutionStatus.COMPLETED, tuple(store.outputs(task.step_run_id).values()))
+
+
+def lost(task: StepTask, reason: str, store: BaseMetadataStore) -> StepOutcome:
+    """The outcome of an attempt that the engine has lost."""
+    return completed(task, store) or StepOutcome.crashed(
+        task, f"The step '{task.label}' could not be brought to its end: {reason}"
+    )
 
 
 def _ended(pool: WorkerPool, task: StepTask) -> StepOutcome:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from zenml import exceptions
 from zenml.enums import ExecutionStatus, Reach
-from zenml.exceptions import RunError, StepCrashedError, StepTimeoutError
+from zenml.exceptions import RunError, StepTimeoutError
 from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState, JobStatus
 from zenml.jobs.secrets import carried_secrets
 from zenml.jobs.tasks import IN_FLIGHT, packed_stack, read_document, write_task
@@ -205,7 +205,7 @@ class JobExecutor(Executor):
             last = store.attempts(task.step_run_id)[-1]
             return StepOutcome(task, ExecutionStatus.FAILED, error=last.error, final=False)
         if job.is_cancelled:
-            return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
+            return StepOutcome.given_up(task)
         if job.is_overdue:
             late = StepTimeoutError(
                 f"The step '{task.label}' took longer than its timeout of {job.timeout:g} seconds, and was ended."
@@ -214,11 +214,11 @@ class JobExecutor(Executor):
         if status.state is JobState.SUCCEEDED and self._stack.artifact_store.exists(job.path + IN_FLIGHT):
             other = read_document(job.path + IN_FLIGHT, self._stack.artifact_store)["step_run_id"]
             return StepOutcome(task, ExecutionStatus.PENDING, in_flight=other)
-        crash = StepCrashedError(
+        return StepOutcome.crashed(
+            task,
             f"The job of the step '{task.label}' has ended and recorded no end of the step: {status.reason or status.state.value}."
-            + self._last_lines(id_)
+            + self._last_lines(id_),
         )
-        return StepOutcome(task, ExecutionStatus.CRASHED, exception=crash, is_recorded=False)
 
     def _last_lines(self, id_: str) -> str:
         try:

@@ -14,8 +14,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import TYPE_CHECKING, NamedTuple
 
-from zenml.enums import ExecutionStatus
-from zenml.exceptions import RunError, StepCrashedError
+from zenml.exceptions import RunError
 from zenml.model.runs import ErrorRecord, StepOutcome
 from zenml.orchestrators.worker_output import WorkerOutput
 from zenml.secret.known import remember
@@ -199,7 +198,7 @@ class WorkerPool:
         if report is None:
             self._ended.append(_without_report(task, worker.process.returncode, was_stopped=was_stopped))
         elif report.outcome is None:
-            self._ended.append(StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False))
+            self._ended.append(StepOutcome.given_up(task))
             raise self._restore(report)
         else:
             exception = None if report.error is None else self._restore(report)
@@ -347,10 +346,8 @@ def _pidfd(pid: int) -> int | None:
 
 def _without_report(task: StepTask, code: int, *, was_stopped: bool) -> StepOutcome:
     if was_stopped:
-        return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
-    error = StepCrashedError(f"The process of the step '{task.label}' {_death(code)}")
-    record = ErrorRecord("zenml.exceptions.StepCrashedError", error.message)
-    return StepOutcome(task, ExecutionStatus.CRASHED, error=record, exception=error, is_recorded=False)
+        return StepOutcome.given_up(task)
+    return StepOutcome.crashed(task, f"The process of the step '{task.label}' {_death(code)}")
 
 
 def _death(code: int) -> str:

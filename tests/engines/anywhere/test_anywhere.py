@@ -1,4 +1,4 @@
-"""One file, the same to the byte, on nine stacks that are switched by `zenml stack set`: what it makes is the same everywhere."""
+"""One file, the same to the byte, on ten stacks that are switched by `zenml stack set`: what it makes is the same everywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from tests import services
-from tests.airflow_server import airflow_server
+from tests.airflow_server import Airflow, airflow_server
 from tests.aws_batch import BASE_IMAGE, CREDENTIALS, QUEUE, REGION, aws_batch
 from tests.dask_cluster import dask_cluster
 from tests.docker_engine import DockerEngine
@@ -193,14 +193,26 @@ def test_on_slurm(world: World, slurm: str) -> None:
     check(world, "slurm")
 
 
-def test_on_airflow(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with airflow_server(tmp_path_factory.mktemp("airflow") / "home") as airflow:
-        world.zenml("secret", "register", "airflow", f"--password={airflow.password}")
-        world.register(
-            "airflow", "airflow", f"--url={airflow.url}", f"--dags_folder={airflow.dags_folder}", "--username=ann",
-            "--password={{airflow.password}}",
-        )  # fmt: skip
-        check(world, "airflow")
+@pytest.fixture(scope="module")
+def airflow(
+    world: World, docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
+    with airflow_server(tmp_path_factory.mktemp("airflow") / "home", DOCKER_HOST=docker_engine.url) as server:
+        yield server
+
+
+def register_airflow(world: World, name: str, airflow: Airflow, *fields: str, secrets: str = "here") -> None:
+    world.register(
+        name, "airflow", f"--url={airflow.url}", f"--dags_folder={airflow.dags_folder}", "--username=ann",
+        "--password={{airflow.password}}", *fields, secrets=secrets,
+    )  # fmt: skip
+    world.zenml("stack", "set", name)
+    world.zenml("secret", "register", "airflow", f"--password={airflow.password}")
+
+
+def test_on_airflow(world: World, airflow: Airflow) -> None:
+    register_airflow(world, "airflow", airflow)
+    check(world, "airflow")
 
 
 def test_on_kubeflows_local_runner(world: World) -> None:
@@ -208,21 +220,48 @@ def test_on_kubeflows_local_runner(world: World) -> None:
     check(world, "kubeflow")
 
 
-def test_on_aws_batch(
-    world: World,
-    docker_host: DockerEngine,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture(scope="module")
+def amazon(
+    world: World, docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of Amazon's services, which keep secrets where containers reach them."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+        with aws_batch(tmp_path_factory.mktemp("moto"), docker_engine) as url:
+            fields = (f"--endpoint_url={url}", f"--region_name={REGION}")
+            world.zenml("secrets-manager", "register", "amazon", "--flavor=aws", *fields)
+            world.zenml(
+                "stack",
+                "register",
+                "amazon",
+                "-o",
+                "default",
+                "-m",
+                "default",
+                "-a",
+                "default",
+                "-x",
+                "amazon",
+            )
+            world.zenml("stack", "set", "amazon")
+            world.keep_secrets()
+            yield url
+
+
+def test_on_aws_batch(world: World, amazon: str, docker_host: DockerEngine) -> None:
+    world.register(
+        "batch", "aws_batch", f"--endpoint_url={amazon}", f"--region_name={REGION}", f"--job_queue={QUEUE}",
+        f"--custom_docker_base_image_name={BASE_IMAGE}", "--poll_seconds=0.2", secrets="amazon",
+    )  # fmt: skip
+    check(world, "batch")
+
+
+def test_on_airflow_in_containers(
+    world: World, airflow: Airflow, amazon: str, docker_host: DockerEngine
 ) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    with aws_batch(tmp_path_factory.mktemp("moto"), docker_host) as url:
-        fields = (f"--endpoint_url={url}", f"--region_name={REGION}")
-        world.zenml("secrets-manager", "register", "amazon", "--flavor=aws", *fields)
-        world.register(
-            "batch", "aws_batch", *fields, f"--job_queue={QUEUE}", f"--custom_docker_base_image_name={BASE_IMAGE}",
-            "--poll_seconds=0.2", secrets="amazon",
-        )  # fmt: skip
-        world.zenml("stack", "set", "batch")
-        world.keep_secrets()
-        check(world, "batch")
+    register_airflow(
+        world, "containers", airflow, "--run_in=container", "--container_network=host",
+        f"--custom_docker_base_image_name={BASE_IMAGE}", secrets="amazon",
+    )  # fmt: skip
+    check(world, "containers")

@@ -57,6 +57,7 @@ class AirflowOrchestrator(BaseOrchestrator):
         run_in: "process" executes steps as processes where Airflow executes its tasks, "container" in containers there.
         python: the interpreter of these processes, as Airflow's workers find it; by default the one of this process.
         container_network: Docker's network for these containers.
+        custom_docker_base_image_name: the image that theirs begins with.
         pool: Airflow's pool that steps take slots of: one, or as many as they need cores.
         synchronous: whether `run` waits for the end.
         patience_seconds: for how long Airflow may not see a new DAG; it looks for new files every five minutes, unless told otherwise.
@@ -73,6 +74,7 @@ class AirflowOrchestrator(BaseOrchestrator):
     run_in: Literal["process", "container"] = "process"
     python: str | None = None
     container_network: str = "bridge"
+    custom_docker_base_image_name: str | None = None
     pool: str = "default_pool"
     synchronous: bool = True
     patience_seconds: float = Field(default=400.0, gt=0)
@@ -105,6 +107,11 @@ class AirflowOrchestrator(BaseOrchestrator):
     def uses_image(self) -> bool:  # type: ignore[override]  # it depends on a field
         """Whether steps are executed in containers."""
         return self.run_in == "container"
+
+    @property
+    def image_base(self) -> str | None:
+        """The image that those for steps begin with."""
+        return self.custom_docker_base_image_name
 
     @property
     def spread(self) -> Reach:

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from distributed.scheduler import KilledWorker
 
-from zenml.enums import ExecutionStatus
-from zenml.exceptions import RunError, StepCrashedError
+from zenml.exceptions import RunError
 from zenml.integrations.dask.orchestrators import dask_worker
 from zenml.integrations.dask.orchestrators.dask_orchestrator import capacity_of, workers_of
-from zenml.model.runs import ErrorRecord, StepOutcome
-from zenml.orchestrators.attempt_host import received
+from zenml.model.runs import StepOutcome
+from zenml.orchestrators.attempt_host import lost, received
 from zenml.orchestrators.base_orchestrator import Executor
 from zenml.stack.capacity import Reservations
 
@@ -46,8 +45,6 @@ _AHEAD = 64
 
 _GATHERING = 0.02
 """Seconds for which outcomes are gathered while the cluster has more to do: to ask for some costs as much as to ask for one."""
-
-_STALE = "zenml.exceptions.StaleAttemptError"
 
 
 @dataclass(eq=False)
@@ -109,7 +106,7 @@ class DaskExecutor(Executor):
         while self._attempts and not self._ended:
             now = time.monotonic()
             for attempt in [a for a in self._attempts.values() if a.deadline <= now]:
-                self._end(attempt, _given_up(attempt.task))
+                self._end(attempt, StepOutcome.given_up(attempt.task))
             self._see_scheduler()
             if not self._ended:
                 self._take(max(0.0, min(_LOOK, limit - now)))
@@ -126,7 +123,7 @@ class DaskExecutor(Executor):
             return
         attempt.deadline = time.monotonic() + self._orchestrator.grace_seconds + _PATIENCE
         if self._client.status != "running":
-            self._end(attempt, _given_up(task))
+            self._end(attempt, StepOutcome.given_up(task))
             return
         self._client.run(dask_worker.cancel, self._run, attempt.future.key, wait=False, on_error="ignore")
 
@@ -209,7 +206,7 @@ class DaskExecutor(Executor):
             try:
                 self._end(attempt, self._outcome(attempt, outcomes.get(id(attempt))))
             except BaseException as error:  # noqa: BLE001  told when all are settled
-                self._end(attempt, _given_up(attempt.task))
+                self._end(attempt, StepOutcome.given_up(attempt.task))
                 raised.append(error)
         if raised:
             raise raised[0]
@@ -217,26 +214,17 @@ class DaskExecutor(Executor):
     def _outcome(self, attempt: _Attempt, outcome: StepOutcome | None) -> StepOutcome:
         task, future = attempt.task, attempt.future
         if outcome is not None:
-            exception: Any = outcome.exception
-            stale = getattr(exception, "report", None)
-            if stale is not None and stale.error is not None and stale.error.type == _STALE:
-                return self._recorded(task) or received(outcome, task)
-            return received(outcome, task)
+            return received(outcome, task, self._store)
         if future.status != "error":
             if self._client.status != "running":
                 raise self._gone()
-            return _crashed(task, "Dask has cancelled it.")
+            return lost(task, "Dask has cancelled it.", self._store)
         error = future.exception()
         if isinstance(error, KilledWorker):
-            return _crashed(task, "the workers that it was given to were lost, one after the other.")
-        return _crashed(task, f"{type(error).__name__}: {error}")
-
-    def _recorded(self, task: StepTask) -> StepOutcome | None:
-        """What is recorded of a step that was completed by a worker which was lost before it could say so."""
-        if self._store.step(task.step_run_id).status is not ExecutionStatus.COMPLETED:
-            return None
-        artifacts = tuple(self._store.outputs(task.step_run_id).values())
-        return StepOutcome(task, ExecutionStatus.COMPLETED, artifacts)
+            reason = "the workers that it was given to were lost, one after the other."
+        else:
+            reason = f"{type(error).__name__}: {error}"
+        return lost(task, reason, self._store)
 
     def _end(self, attempt: _Attempt, outcome: StepOutcome) -> None:
         del self._attempts[attempt.task.step_run_id]
@@ -248,13 +236,3 @@ class DaskExecutor(Executor):
 def _resources(need: ResourceSpec) -> dict[str, float]:
     amounts = {"CPU": need.cpu or 0, "MEMORY": need.memory or 0, "GPU": need.gpu, **need.custom}
     return {name: amount for name, amount in amounts.items() if amount}
-
-
-def _given_up(task: StepTask) -> StepOutcome:
-    return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
-
-
-def _crashed(task: StepTask, reason: str) -> StepOutcome:
-    error = StepCrashedError(f"The step '{task.label}' could not be brought to its end: {reason}")
-    record = ErrorRecord("zenml.exceptions.StepCrashedError", error.message)
-    return StepOutcome(task, ExecutionStatus.CRASHED, error=record, exception=error, is_recorded=False)
