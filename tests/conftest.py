@@ -110,7 +110,9 @@ def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test imports from its own folder is gone when it ends, and so is that folder from the path."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+    main = sys.modules["__main__"]
     yield
+    sys.modules["__main__"] = main  # commands that run a pipeline's file make it the main module
     for name, module in list(sys.modules.items()):
         # A package without __init__.py has folders only. Some modules import others when they are asked for an attribute.
         known = getattr(module, "__dict__", {})

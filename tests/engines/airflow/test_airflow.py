@@ -24,6 +24,7 @@ def orchestrator_of(airflow: Airflow, **more) -> AirflowOrchestrator:
 class TestAirflow(OrchestratorConformance):
     cannot = {"map": "a DAG has as many tasks as were written into it"}
     seconds = 120.0
+    width = 4
 
     @pytest.fixture
     def orchestrator(self, airflow: Airflow) -> BaseOrchestrator:

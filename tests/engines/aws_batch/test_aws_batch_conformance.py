@@ -9,6 +9,8 @@ from zenml.testing.conformance import OrchestratorConformance
 
 
 class TestAWSBatch(OrchestratorConformance):
+    width = 4
+
     @pytest.fixture
     def orchestrator(self, batch: AWSBatchOrchestrator) -> BaseOrchestrator:
         return batch

@@ -9,6 +9,8 @@ from zenml.testing.conformance import OrchestratorConformance, StepOperatorConfo
 
 
 class TestDockerOrchestrator(OrchestratorConformance):
+    width = 4
+
     @pytest.fixture
     def orchestrator(self, orchestrator):
         return orchestrator

@@ -91,7 +91,7 @@ def image_of(run) -> str:
 def printed_in(engine: DockerEngine, image: str, *command: str) -> str:
     with engine.client() as client:
         return client.containers.run(
-            image, list(command), network_mode="none", auto_remove=True, stderr=True
+            image, list(command), network_mode="none", remove=True, stderr=True
         ).decode()
 
 

@@ -13,6 +13,7 @@ class TestKubeflowHere(OrchestratorConformance):
         "parallel": "KFP's local runner executes one task after another",
     }
     seconds = 120.0
+    width = 4
 
     @pytest.fixture
     def orchestrator(self) -> BaseOrchestrator:

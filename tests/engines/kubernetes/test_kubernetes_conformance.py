@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(600)
 
 class TestKubernetesOrchestrator(OrchestratorConformance):
     seconds = 240.0
+    width = 4
 
     @pytest.fixture
     def components(self, stores: dict[str, StackComponent]) -> dict[str, StackComponent]:

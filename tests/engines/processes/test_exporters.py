@@ -9,6 +9,7 @@ from zenml.testing.conformance import OrchestratorConformance
 
 class TestGraph(OrchestratorConformance):
     cannot = {"map": "a graph has as many nodes as were submitted", "resources": "it does not count them"}
+    width = 4
 
     @pytest.fixture
     def orchestrator(self) -> BaseOrchestrator:

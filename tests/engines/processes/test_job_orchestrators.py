@@ -95,6 +95,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 class TestProcesses(OrchestratorConformance):
     cannot: ClassVar[dict[str, str]] = {"resources": "it does not know what the machine has"}
+    width = 4
 
     @pytest.fixture
     def orchestrator(self, folder: Path) -> Iterator[BaseOrchestrator]:

@@ -12,6 +12,8 @@ from zenml.testing.conformance import OrchestratorConformance, StepOperatorConfo
 
 
 class TestSlurm(OrchestratorConformance):
+    width = 4
+
     @pytest.fixture
     def orchestrator(self, slurm: str, tmp_path: Path) -> BaseOrchestrator:
         return SlurmOrchestrator(name="slurm", path=str(tmp_path / "jobs"), poll_seconds=0.2)

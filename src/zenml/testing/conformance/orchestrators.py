@@ -45,6 +45,9 @@ class OrchestratorConformance(Suite):
     seconds = 60.0
     """For how long a run of a few small steps may take at the most."""
 
+    width = 16
+    """How many steps stand beside each other where many do, a power of two. Fewer will do for an engine that takes seconds for each."""
+
     @pytest.fixture
     def orchestrator(self) -> BaseOrchestrator:
         """The orchestrator under test."""
@@ -102,9 +105,9 @@ class OrchestratorConformance(Suite):
         ), "a step was started before the one that it needs had ended"
 
     def test_many_independent_steps_all_run_and_are_joined(self, stack: Stack) -> None:
-        run = programs.fan_out(width=8).run()
+        run = programs.fan_out(width=self.width).run()
         assert_ran(run)
-        assert value_of(run, run.steps[-1].name) == 2 * sum(range(8))
+        assert value_of(run, run.steps[-1].name) == 2 * sum(range(self.width))
         assert {step.attempts for step in run.steps} == {1}
 
     @needs("parallel")
@@ -228,13 +231,13 @@ class OrchestratorConformance(Suite):
 
     @needs("map")
     def test_a_step_is_executed_for_each_item_of_a_list(self, stack: Stack) -> None:
-        run = programs.mapped(count=20).run()
-        assert value_of(run, "collect") == sum(n * n + 10 for n in range(20))
+        run = programs.mapped(count=self.width).run()
+        assert value_of(run, "collect") == sum(n * n + 10 for n in range(self.width))
         instances = run.get_step("square").instances
-        assert [instance.output.read() for instance in instances] == [n * n + 10 for n in range(20)]
-        again = programs.mapped(count=21).run()
+        assert [instance.output.read() for instance in instances] == [n * n + 10 for n in range(self.width)]
+        again = programs.mapped(count=self.width + 1).run()
         assert Counter(str(i.status) for i in again.get_step("square").instances) == {
-            "cached": 20,
+            "cached": self.width,
             "completed": 1,
         }
 
