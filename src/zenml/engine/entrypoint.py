@@ -22,16 +22,16 @@ from zenml.engine.errors import error_record
 from zenml.engine.runner import Runner, is_retried
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunCancelledError, StepTimeoutError, StoreError, ZenMLBaseException
-from zenml.jobs.tasks import IN_FLIGHT, job_stack, read_document, task_of, unpacked_store
+from zenml.jobs.tasks import IN_FLIGHT, read_document, stack_of_job, task_of, unpacked_store
 from zenml.model.deployment import Deployment
 from zenml.model.json import canonical
-from zenml.stack import Stack
 from zenml.stack.flavors import import_class
 from zenml.steps import BaseStep
 
 if TYPE_CHECKING:
     from zenml.model.deployment import StepSpec
     from zenml.model.runs import StepTask
+    from zenml.stack import Stack
 
 _LOOK = 2.0
 """Seconds between two looks whether the run goes on."""
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store = unpacked_store(given.stack)
     document = read_document(given.task, store)
     deployment = located(Deployment.from_document(document["deployment"]), store)
-    stack = Stack.from_spec(job_stack(deployment.stack), Path(deployment.source_root))
+    stack = stack_of_job(deployment, store)
     task = task_of(document, stack.metadata_store)
     step = load_step(deployment, task.step)
     with _watched(deployment.step(task.step), task, stack):

@@ -24,12 +24,11 @@ from zenml.engine.observer import ended, present_observer
 from zenml.engine.signals import terminable
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunError, ZenMLBaseException
-from zenml.jobs.tasks import job_stack, read_document, unpacked_store
+from zenml.jobs.tasks import read_document, stack_of_job, unpacked_store
 from zenml.logger import show_messages
 from zenml.model.deployment import Deployment
 from zenml.model.runs import Ending, RunRegistration
 from zenml.orchestrators import LocalOrchestrator
-from zenml.stack import Stack
 from zenml.stack.flavors import import_class
 from zenml.steps.hooks import call_hook
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from zenml.model.runs import RunRecord, StepRunRecord
+    from zenml.stack import Stack
 
 logger = logging.getLogger("zenml.run")
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         artifacts = unpacked_store(given.stack)
         deployment = located(Deployment.from_document(read_document(given.deployment, artifacts)), artifacts)
-        stack = Stack.from_spec(job_stack(deployment.stack), Path(deployment.source_root))
+        stack = stack_of_job(deployment, artifacts)
         if given.end:
             return _end(deployment, stack, given.run_id)
         with terminable():

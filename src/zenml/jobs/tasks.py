@@ -110,13 +110,19 @@ def unpacked_store(words: Sequence[str]) -> BaseArtifactStore:
         {record.type: record for record in records},
         tuple(FlavorRecord.from_document(key, value) for key, value in document["flavors"].items()),
     )
-    part, broken = Stack.from_spec_in_part(job_stack(spec), Path(os.environ.get(SOURCE_ROOT, "")))
+    part, broken = Stack.from_spec_in_part(_stack_in_jobs(spec), Path(os.environ.get(SOURCE_ROOT, "")))
     for error in broken.values():
         raise error
     return part.artifact_store
 
 
-def job_stack(spec: StackSpec) -> StackSpec:
+def stack_of_job(deployment: Deployment, store: BaseArtifactStore) -> Stack:
+    """The stack of a deployment that was read from `store`, which is its artifact store: it has a connection already."""
+    stack = Stack.from_spec(_stack_in_jobs(deployment.stack), Path(deployment.source_root))
+    return Stack.from_components(stack.name, {**stack.components, store.TYPE: store})
+
+
+def _stack_in_jobs(spec: StackSpec) -> StackSpec:
     """The stack as a job sees it: with the secrets that it was given, in place of a secrets manager that it cannot reach.
 
     What starts jobs is not needed in them, nor are the libraries for it: an orchestrator of an integration is stood for by the local one, a

@@ -225,11 +225,12 @@ def _unused_code(
     yesterday = str(datetime.now(timezone.utc).date() - timedelta(days=1))
     listed = artifact_store.sizes(folder)
     unused = {f"{folder}/{path}": size for path, size in sorted(listed.items()) if path < yesterday}
-    for run in (*metadata_store.unfinished_runs(), *reversed(metadata_store.ended_runs())):
+    in_progress = [run.id for run in metadata_store.unfinished_runs()]
+    for id in (*in_progress, *(run.id for run in reversed(metadata_store.ended_runs()))):
         if not unused:
             break
-        if run.id not in let_go:
+        if id not in let_go:
             with suppress(DoesNotExistException):  # it was deleted meanwhile
-                unused.pop(json.loads(metadata_store.deployment(run.id)).get("code_archive"), None)
+                unused.pop(json.loads(metadata_store.deployment(id)).get("code_archive"), None)
     root = artifact_store.path.rstrip("/")
     return [UnusedCode(path[len(root) + 1 :], size) for path, size in unused.items()]
