@@ -95,13 +95,6 @@ class BaseOrchestrator(ExecutingComponent):
         """Whether pipelines can be registered to be run by a schedule: `zenml schedule run` then starts each run as a person would."""
         return True
 
-    def check_deployment(self, deployment: Deployment) -> None:
-        """See that every step of the deployment can be executed here, before anything is recorded.
-
-        Raises:
-            StackValidationError: one cannot: it needs more resources than there are, for instance.
-        """
-
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
         """An executor for the run of `deployment`. One of this and `exporter` is to be overridden.
 

@@ -14,7 +14,7 @@ from zenml.stack import capacity
 from zenml.stack.capacity import Capacity, Reservations
 
 if TYPE_CHECKING:
-    from zenml.model.deployment import Deployment, StepSpec
+    from zenml.model.deployment import Deployment, ResourceSpec, StepSpec
     from zenml.model.runs import StepOutcome, StepTask
     from zenml.stack import Stack
 
@@ -50,21 +50,12 @@ class LocalOrchestrator(BaseOrchestrator):
 
     def check_deployment(self, deployment: Deployment) -> None:
         """See that no step needs more than there is."""
-        own = [step for step in deployment.steps if step.resources is not None and step.step_operator is None]
-        if not own:
-            return
-        there = self._capacity(own)
-        if reasons := [
-            f"  the step '{step.name}' needs {reason}"
-            for step in own
-            if step.resources is not None
-            for reason in there.lacks([step.resources])
-        ]:
-            raise StackValidationError(
-                f"The orchestrator '{self.name}' has less than these steps need:\n"
-                + "\n".join(reasons)
-                + "\n"
-                "Let them ask for less, or say what there is in the fields cpus, memory, gpus and resources of the orchestrator."
+        if needs := self.needs(deployment):
+            capacity.refuse_unmet(
+                needs,
+                [self._capacity(needs.values())],
+                lacking=f"The orchestrator '{self.name}' has less than these steps need",
+                remedy="Let them ask for less, or say what there is in the fields cpus, memory, gpus and resources of the orchestrator.",
             )
 
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
@@ -77,10 +68,9 @@ class LocalOrchestrator(BaseOrchestrator):
                 f"The {kind} '{near[0].name}' can only be used from the same process, but steps with a timeout or resources have one of "
                 f"their own: choose another {kind}, which they can reach."
             )
-        return _LocalExecutor(self, deployment, run_step, self._capacity(deployment.steps))
+        return _LocalExecutor(self, deployment, run_step, self._capacity(self.needs(deployment).values()))
 
-    def _capacity(self, steps: Iterable[StepSpec]) -> Capacity:
-        needs = [step.resources for step in steps if step.resources is not None]
+    def _capacity(self, needs: Iterable[ResourceSpec]) -> Capacity:
         found = capacity.devices() if any(need.gpu for need in needs) else ()
         if self.gpus is not None:
             found = (found or tuple(map(str, range(self.gpus))))[: self.gpus]

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zenml.exceptions import StackValidationError, StepInterfaceError
-from zenml.pipelines.running import active_stack, check_operators, compile_for, default_run_name
+from zenml.pipelines.running import (
+    active_stack,
+    check_engines,
+    check_operators,
+    compile_for,
+    default_run_name,
+)
 
 if TYPE_CHECKING:
     from zenml.model.plan import Plan
@@ -46,7 +52,7 @@ def _missing(stack: Stack, compiled: Compiled) -> Iterator[str]:
     checks = (
         stack.validate,
         lambda: check_operators(stack, compiled),
-        lambda: stack.orchestrator.check_deployment(compiled.deployment),
+        lambda: check_engines(stack, compiled.deployment),
     )
     for check in checks:
         try:

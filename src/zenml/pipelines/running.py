@@ -128,7 +128,7 @@ def prepare(
         root=root,
     )
     check_operators(stack, compiled)
-    stack.orchestrator.check_deployment(compiled.deployment)
+    check_engines(stack, compiled.deployment)
     _check_secrets(stack, compiled.deployment)
     return Prepared(pipeline, compiled, stack)
 
@@ -261,6 +261,13 @@ def check_operators(stack: Stack, compiled: Compiled) -> None:
                 f"The step '{spec.name}' cannot be executed by the {where}: it is defined inside of a function or in no file, where "
                 "another process cannot import it from. Define it at the top of a module."
             )
+
+
+def check_engines(stack: Stack, deployment: Deployment) -> None:
+    """See that the orchestrator and the step operator can execute their steps. Raises StackValidationError."""
+    stack.orchestrator.check_deployment(deployment)
+    if stack.step_operator is not None and stack.step_operator.own_steps(deployment):
+        stack.step_operator.check_deployment(deployment)
 
 
 def _add_note(error: BaseException, note: str) -> None:

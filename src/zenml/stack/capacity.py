@@ -11,6 +11,8 @@ from math import fsum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zenml.exceptions import StackValidationError
+
 if TYPE_CHECKING:
     from zenml.model.deployment import ResourceSpec
 
@@ -43,6 +45,28 @@ class Capacity:
         ]
 
 
+def refuse_unmet(
+    needs: Mapping[str, ResourceSpec], places: Sequence[Capacity], *, lacking: str, remedy: str
+) -> None:
+    """See that one of the places has what each step needs, by the steps' names.
+
+    Raises:
+        StackValidationError: none has; `lacking` says so of the places, "No node has what these steps need", and `remedy` what to do.
+    """
+    most = Capacity(
+        cpus=max((place.cpus for place in places), default=0),
+        memory=max((place.memory for place in places), default=0),
+        devices=max((place.devices for place in places), key=len, default=()),
+        tokens={n: max(p.tokens.get(n, 0) for p in places) for place in places for n in place.tokens},
+    )
+    if reasons := [
+        f"  the step '{name}' needs {one}"
+        for name, need in needs.items()
+        for one in most.lacks([need]) or min((place.lacks([need]) for place in places), key=len, default=[])
+    ]:
+        raise StackValidationError("\n".join([f"{lacking}:", *reasons, remedy]))
+
+
 class Reservations:
     """What of a capacity is taken, by whom."""
 
@@ -66,6 +90,11 @@ class Reservations:
     def release(self, key: Hashable) -> None:
         """Give it back."""
         self._taken.pop(key, None)
+
+
+def here() -> Capacity:
+    """What this process may use."""
+    return Capacity(cores(), memory(), devices())
 
 
 def cores() -> float:

@@ -17,10 +17,12 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import Reach
 from zenml.exceptions import ConfigurationError, RunError
 from zenml.jobs.processes import ProcessJobs, ShownProcess
+from zenml.stack import capacity
 from zenml.step_operators.base_step_operator import BaseStepOperator
 
 if TYPE_CHECKING:
     from zenml.jobs import Job, JobEngine
+    from zenml.model.deployment import Deployment
 
 _SHOWN = 20
 _PACKAGE = "zenml"
@@ -51,6 +53,16 @@ class VenvStepOperator(BaseStepOperator):
     def spread(self) -> Reach:
         """Steps are other processes of this machine."""
         return Reach.HOST
+
+    def check_deployment(self, deployment: Deployment) -> None:
+        """See that this machine has what each step needs."""
+        if needs := self.needs(deployment):
+            capacity.refuse_unmet(
+                needs,
+                [capacity.here()],
+                lacking=f"This machine, where the step operator '{self.name}' executes them, has less than these steps need",
+                remedy="Let them ask for less, or choose a step operator of other machines.",
+            )
 
     def launch(
         self, pipeline_name: str, run_name: str, requirements: list[str], entrypoint_command: list[str]

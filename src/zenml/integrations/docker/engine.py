@@ -18,12 +18,14 @@ from pydantic import Field, field_validator
 from zenml.enums import Reach
 from zenml.exceptions import StackValidationError, nearest
 from zenml.integrations.docker.jobs import DockerJobs
-from zenml.stack import StackComponent, capacity
+from zenml.stack import capacity
 from zenml.stack.capacity import Capacity
 from zenml.stack.checks import Check, check_clock, failure, tried
+from zenml.stack.executing import ExecutingComponent
 
 if TYPE_CHECKING:
     from zenml.jobs import JobEngine
+    from zenml.model.deployment import Deployment
 
 _CONNECT = 10.0
 """Seconds for which an answer of the engine is waited for."""
@@ -70,7 +72,7 @@ _OURS = frozenset(
 _YOURS = sorted({*RUN_CREATE_KWARGS, *RUN_HOST_CONFIG_KWARGS} - _OURS)
 
 
-class DockerEngine(StackComponent):
+class DockerEngine(ExecutingComponent):
     """A Docker engine, and how containers are made there.
 
     Args:
@@ -170,6 +172,18 @@ class DockerEngine(StackComponent):
                 f"The Docker engine at {self.place} of the {self.TYPE.display} '{self.name}' does not answer: {error}. Start it, or say "
                 "where it is: by the field `host`, or the environment variable DOCKER_HOST."
             ) from None
+
+    def check_deployment(self, deployment: Deployment) -> None:
+        """See that the engine answers, and that its machine has what each step needs."""
+        with closing(self.client()) as client:
+            there = self.capacity(client.info())
+        capacity.refuse_unmet(
+            self.needs(deployment),
+            [there],
+            lacking=f"The machine of the Docker engine at {self.place} has less than these steps need",
+            remedy="Let them ask for less, or say what there is in the fields gpus and resources of the "
+            f"{self.TYPE.display} '{self.name}'.",
+        )
 
     def jobs(self) -> JobEngine:
         """The containers of one run. Raises StackValidationError if the engine cannot be reached."""

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from pydantic import Field, field_validator
 
-from zenml.enums import CheckOutcome
+from zenml.enums import CheckOutcome, StackComponentType
 from zenml.environment import is_this_machine
 from zenml.exceptions import StackValidationError
 from zenml.integrations.kubernetes.api import Api, ApiError
@@ -21,12 +21,12 @@ from zenml.integrations.kubernetes.jobs import KubernetesJobs
 from zenml.integrations.kubernetes.manifests import is_resource_name, job_manifest
 from zenml.integrations.kubernetes.states import is_pulling
 from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState
-from zenml.stack import StackComponent
-from zenml.stack.capacity import Capacity
+from zenml.stack.capacity import Capacity, refuse_unmet
 from zenml.stack.checks import Check, check_clock, check_expiry, failure, tried
+from zenml.stack.executing import ExecutingComponent
 
 if TYPE_CHECKING:
-    from zenml.model.deployment import ResourceSpec
+    from zenml.model.deployment import Deployment
 
 _OLDEST = (1, 23)
 """The first version of Kubernetes in which all that is used here is stable."""
@@ -48,7 +48,7 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
 
 
-class KubernetesCluster(StackComponent):
+class KubernetesCluster(ExecutingComponent):
     """A cluster, and how pods are made there.
 
     Args:
@@ -122,12 +122,14 @@ class KubernetesCluster(StackComponent):
             if self.custom_docker_base_image_name is not None:
                 yield self._check_image(self.custom_docker_base_image_name)
 
-    def check_steps(self, needs: Mapping[str, ResourceSpec]) -> None:
-        """See that steps can be executed, by the resources that they need.
-
-        Raises:
-            StackValidationError: they cannot; the message lists all reasons.
-        """
+    def check_deployment(self, deployment: Deployment) -> None:
+        """See that the cluster answers, that Jobs may be made there, and that each step fits on a node of it."""
+        if StackComponentType.CONTAINER_REGISTRY not in deployment.stack.components and not self.is_here:
+            raise StackValidationError(
+                f"The nodes of the {self.TYPE.display} '{self.name}' get images from a container registry, and the stack "
+                f"'{deployment.stack.name}' has none: add one, see `zenml container-registry register --help`."
+            )
+        needs = self.needs(deployment)
         with closing(self._api()) as api:
             self._check_namespace_there(api)
             self._check_rights(api)
@@ -147,18 +149,12 @@ class KubernetesCluster(StackComponent):
                     f"Kubernetes gives only whole numbers of {' and '.join(map(repr, parts))}: let steps ask for those."
                 )
             nodes = None if self.grows else self._nodes(api)
-        if nodes is None or not needs:
-            return
-        reasons = [
-            f"  the step '{name}' needs {one}"
-            for name, need in needs.items()
-            for one in min((node.lacks([need]) for node in nodes), key=len, default=["a node"])
-        ]
-        if reasons:
-            raise StackValidationError(
-                f"No node that the orchestrator '{self.name}' may use has what these steps need:\n"
-                + "\n".join(reasons)
-                + "\nLet them ask for less, or add such a node. If the cluster adds nodes by itself, set the orchestrator's `grows`."
+        if nodes is not None:
+            refuse_unmet(
+                needs,
+                nodes,
+                lacking=f"No node that the {self.TYPE.display} '{self.name}' may use has what these steps need",
+                remedy="Let them ask for less, or add such a node. If the cluster adds nodes by itself, set the field `grows`.",
             )
 
     def _api(self) -> Api:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -15,15 +16,17 @@ from zenml.exceptions import StackValidationError
 from zenml.integrations.ray import tasks
 from zenml.integrations.ray.driver import ClusterGoneError, Node, Target, give_back, take
 from zenml.integrations.ray.head import RayHead
-from zenml.stack import StackComponent, capacity
-from zenml.stack.capacity import Capacity
+from zenml.model.deployment import ResourceSpec
+from zenml.stack import capacity
+from zenml.stack.capacity import Capacity, refuse_unmet
 from zenml.stack.checks import Check, tried
+from zenml.stack.executing import ExecutingComponent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from zenml.integrations.ray.driver import Driver
-    from zenml.model.deployment import ResourceSpec
+    from zenml.model.deployment import Deployment
 
 _VERSIONS = 30.0
 """Seconds within which the nodes of a cluster say what they have installed."""
@@ -35,7 +38,7 @@ _LOSSES = 3
 """How many nodes a step may lose."""
 
 
-class RayCluster(StackComponent):
+class RayCluster(ExecutingComponent):
     """A cluster, and what is sent there.
 
     Args:
@@ -160,31 +163,32 @@ class RayCluster(StackComponent):
             raise
         return driver
 
+    def check_deployment(self, deployment: Deployment) -> None:
+        """See that the cluster takes tasks, and for each step has a node with what it needs."""
+        needs = {step.name: step.resources for step in self.own_steps(deployment)}
+        if self.address is None and not self.shared:
+            self.check_needs(needs, [self._own_node()])
+            return
+        driver = self.connect()
+        try:
+            self.check_needs(needs, driver.nodes)
+        finally:
+            give_back(driver)
+
     def check_needs(self, needs: Mapping[str, ResourceSpec | None], there: Sequence[Node]) -> None:
         """See that for each step there is a node with what it needs. Raises StackValidationError."""
         if self.grows:
             return
-        most = node_capacity(_largest(one.resources for one in there))
-        nodes = [node_capacity(one.resources) for one in there]
-        lacking = {
-            name: most.lacks([need]) or min((node.lacks([need]) for node in nodes), key=len)
-            for name, need in needs.items()
-            if need is not None
-        }
-        if reasons := [
-            f"  the step '{name}' needs {one}" for name, lacks in lacking.items() for one in lacks
-        ]:
-            remedy = (
-                "Let them ask for less."
-                if self.address is None
-                else "Let them ask for less, or say what nodes have when they are started: `ray start ... --num-cpus=8 --num-gpus=1 "
-                "--resources='{\"license\": 1}'`. If the cluster adds nodes by itself, set the field grows."
-            )
-            raise StackValidationError(
-                f"No node of the {self.TYPE.display} '{self.name}' has what these steps need:\n"
-                + "\n".join(reasons)
-                + f"\n{remedy}"
-            )
+        started = (
+            ", or say what nodes have when they are started: `ray start ... --num-cpus=8 --num-gpus=1 --resources='{\"license\": 1}'`. If "
+            "the cluster adds nodes by itself, set the field grows"
+        )
+        refuse_unmet(
+            {name: counted(need) for name, need in needs.items()},
+            [node_capacity(one.resources) for one in there],
+            lacking=f"No node of the {self.TYPE.display} '{self.name}' has what these steps need",
+            remedy=f"Let them ask for less{'' if self.address is None else started}.",
+        )
 
     def _own_cpus(self) -> int:
         """How many cores a cluster has that is started from here."""
@@ -266,25 +270,19 @@ def together(nodes: Sequence[Node]) -> dict[str, float]:
     return there
 
 
-def task_options(need: ResourceSpec | None) -> dict[str, Any]:
-    """What a step needs, as options of a task: one core, unless it says something else."""
+def counted(need: ResourceSpec | None) -> ResourceSpec:
+    """What Ray counts for a step: one core, unless it says something else."""
     if need is None:
-        return {"num_cpus": 1}
-    options: dict[str, Any] = {
-        "num_cpus": 1 if need.cpu is None else need.cpu,
-        "resources": dict(need.custom),
-    }
+        return ResourceSpec(cpu=1)
+    return replace(need, cpu=1) if need.cpu is None else need
+
+
+def task_options(need: ResourceSpec | None) -> dict[str, Any]:
+    """What a step needs, as options of a task."""
+    need = counted(need)
+    options: dict[str, Any] = {"num_cpus": need.cpu, "resources": dict(need.custom)}
     if need.memory:
         options["memory"] = need.memory
     if need.gpu:
         options["num_gpus"] = need.gpu
     return options
-
-
-def _largest(resources: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """The most that a node has, of each."""
-    most: dict[str, float] = {}
-    for one in resources:
-        for name, amount in one.items():
-            most[name] = max(most.get(name, 0), amount)
-    return most

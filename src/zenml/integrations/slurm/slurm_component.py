@@ -15,11 +15,13 @@ from zenml.enums import Reach
 from zenml.exceptions import RunError, StackValidationError
 from zenml.integrations.slurm import slurm_programs
 from zenml.integrations.slurm.slurm_jobs import SlurmJobs
-from zenml.stack import StackComponent
+from zenml.stack.capacity import refuse_unmet
 from zenml.stack.checks import Check, tried
+from zenml.stack.executing import ExecutingComponent
 
 if TYPE_CHECKING:
     from zenml.integrations.slurm.slurm_programs import Nodes
+    from zenml.model.deployment import Deployment
 
 _OWN = re.compile(
     r"-[AcdDeJMopqtW]|--(account|array|clusters|comment|cpus-per-task|dependency|error|export|gres|job-name|licenses|mem|open-mode|output|"
@@ -30,7 +32,7 @@ _OWN = re.compile(
 _TIME = re.compile(r"\d+|(\d+-)?\d+(:\d+){1,2}|\d+-\d+")
 
 
-class SlurmComponent(StackComponent):
+class SlurmComponent(ExecutingComponent):
     """Executes steps as batch jobs of a Slurm cluster, submitted from this machine.
 
     The nodes must see the folders of this machine under the same paths: `path`, those of the stack's local components, the user's code and
@@ -121,6 +123,16 @@ class SlurmComponent(StackComponent):
         yield from super().check()
         yield tried("cluster", self._nodes_found)
         yield tried("submission", lambda: slurm_programs.check_submission(self.submission_options))
+
+    def check_deployment(self, deployment: Deployment) -> None:
+        """See that for each step some node has what it needs."""
+        nodes = self.nodes()
+        refuse_unmet(
+            self.needs(deployment),
+            list(nodes.capacities.values()),
+            lacking=f"No node of the partition '{nodes.partition}' of the {self.TYPE.display} '{self.name}' has what these steps need",
+            remedy="Let them ask for less, or choose another partition: `sinfo --Node --long` lists what nodes have.",
+        )
 
     def jobs(self) -> SlurmJobs:
         """What runs the steps of one run."""

@@ -348,10 +348,22 @@ def grow(data: bytes) -> bytes:
     return data + data
 
 
+@step(step_operator="operator", resources=Resources(cpu=1_000_000))
+def immodest_elsewhere() -> int:
+    """Need more cores than there are."""
+    return 1
+
+
 @step
 def look_at(told: dict[str, Any]) -> int:
     """Take what was made elsewhere."""
     return int(told["value"])
+
+
+@pipeline
+def beyond_means_there() -> None:
+    """A step that can never have what it needs there."""
+    immodest_elsewhere()
 
 
 @pipeline(secrets=["service"])

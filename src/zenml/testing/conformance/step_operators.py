@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import RunError, StepTimeoutError
+from zenml.exceptions import RunError, StackValidationError, StepTimeoutError
 from zenml.testing.assertions import assert_cached, assert_ran, assert_skipped
 from zenml.testing.conformance import programs
 from zenml.testing.conformance.orchestrators import cancelled_when_started, log_of, value_of
@@ -31,7 +31,8 @@ class StepOperatorConformance(Suite):
     `step_operator` is the one under test; in its environment, this package can be imported. `components` are those of its stack that
     cannot be the local ones, by type: an artifact store and a metadata store that its steps can reach.
 
-    A flavor may leave out, by `cannot`: "cancel", "logs", "map", "parallel" (two steps at the same time), "resume", "retries", "timeout".
+    A flavor may leave out, by `cannot`: "cancel", "logs", "map", "parallel" (two steps at the same time), "resources", "resume", "retries",
+    "timeout".
     """
 
     seconds = 60.0
@@ -110,6 +111,13 @@ class StepOperatorConformance(Suite):
         run = last_run()
         assert run.get_step("die_elsewhere").status in (ExecutionStatus.CRASHED, ExecutionStatus.FAILED)
         assert_skipped(run, "behind")
+
+    @needs("resources")
+    def test_what_can_never_be_had_there_is_refused_before_anything_is_recorded(self, stack: Stack) -> None:
+        with pytest.raises(StackValidationError, match="the step 'immodest_elsewhere' needs cpu") as refused:
+            programs.beyond_means_there().run()
+        assert "step operator 'operator'" in str(refused.value)
+        assert stack.metadata_store.count_runs() == 0
 
     @needs("parallel")
     def test_steps_run_there_at_the_same_time(self, stack: Stack) -> None:

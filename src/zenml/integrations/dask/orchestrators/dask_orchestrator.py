@@ -81,7 +81,6 @@ class DaskOrchestrator(BaseOrchestrator):
 
     def check_deployment(self, deployment: Deployment) -> None:
         """See that there are workers, and for each step one that has what it needs."""
-        needs = {step.name: step.resources for step in deployment.steps if step.step_operator is None}
         if self.address is None:
             workers: Mapping[str, Mapping[str, float]] = {"the cluster": _own_resources()}
         else:
@@ -95,26 +94,13 @@ class DaskOrchestrator(BaseOrchestrator):
                     f"The Dask scheduler {self.address} of the orchestrator '{self.name}' has no workers: start some with "
                     f"`dask worker {self.address}`. If the cluster grows by itself, say how far: set the orchestrator's max_workers."
                 )
-        capacities = [capacity_of(resources) for resources in workers.values()]
-        lacking = {
-            name: min((there.lacks([need]) for there in capacities), key=len)
-            for name, need in needs.items()
-            if need is not None
-        }
-        if reasons := [
-            f"  the step '{name}' needs {one}" for name, lacks in lacking.items() for one in lacks
-        ]:
-            remedy = (
-                "Let them ask for less."
-                if self.address is None
-                else 'Let them ask for less, or say what workers have when they are started: `dask worker ... --resources "CPU=8 '
-                'MEMORY=32e9 GPU=1"`.'
-            )
-            raise StackValidationError(
-                f"No worker of the orchestrator '{self.name}' has what these steps need:\n"
-                + "\n".join(reasons)
-                + f"\n{remedy}"
-            )
+        started = ', or say what workers have when they are started: `dask worker ... --resources "CPU=8 MEMORY=32e9 GPU=1"`'
+        capacity.refuse_unmet(
+            self.needs(deployment),
+            [capacity_of(resources) for resources in workers.values()],
+            lacking=f"No worker of the orchestrator '{self.name}' has what these steps need",
+            remedy=f"Let them ask for less{'' if self.address is None else started}.",
+        )
 
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
         """An executor on the cluster."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
@@ -12,10 +12,9 @@ from pydantic import Field
 
 from zenml.enums import ExecutionStatus, Reach
 from zenml.exceptions import RunError, StepCrashedError
-from zenml.integrations.ray.cluster import RayCluster, node_capacity, task_options, together
+from zenml.integrations.ray.cluster import RayCluster, counted, node_capacity, task_options, together
 from zenml.integrations.ray.driver import ClusterGoneError, give_back
 from zenml.integrations.ray.tasks import Kept
-from zenml.model.deployment import ResourceSpec
 from zenml.model.runs import ErrorRecord, StepOutcome
 from zenml.orchestrators.attempt_host import PackedRunner, ReportedError, received
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator, Executor, StepRunner
@@ -48,18 +47,6 @@ class RayOrchestrator(RayCluster, BaseOrchestrator):
     FLAVOR: ClassVar[str] = "ray"
 
     max_workers: int | None = Field(default=None, ge=1)
-
-    def check_deployment(self, deployment: Deployment) -> None:
-        """See that the cluster takes tasks, and for each step has a node with what it needs."""
-        needs = {step.name: _need(step.resources) for step in deployment.steps if step.step_operator is None}
-        if self.address is None and not self.shared:
-            self.check_needs(needs, [self._own_node()])
-            return
-        driver = self.connect()
-        try:
-            self.check_needs(needs, driver.nodes)
-        finally:
-            give_back(driver)
 
     def executor(self, deployment: Deployment, stack: Stack, run_step: StepRunner) -> Executor:
         """An executor on the cluster."""
@@ -115,7 +102,7 @@ class _RayExecutor(Executor):
         if self._most is not None and len(self._attempts) >= self._most:
             return False
         if task.step in self._timeouts:
-            return self._reserved.has_room(_need(self._needs[task.step]))
+            return self._reserved.has_room(counted(self._needs[task.step]))
         return len(self._attempts) < _AHEAD * max(1, int(together(self._driver.nodes).get("CPU", 0)))
 
     def submit(self, task: StepTask) -> None:
@@ -126,7 +113,7 @@ class _RayExecutor(Executor):
         arguments = (self._run, Kept(self._run), self._grace, pickle.dumps(task), key)
         self._attempts[key] = _Attempt(task)
         self._keys[task.step_run_id] = key
-        self._reserved.take(task.step_run_id, _need(need))
+        self._reserved.take(task.step_run_id, counted(need))
         try:
             self._driver.start(key, "execute", arguments, options)
         except ClusterGoneError as error:
@@ -216,13 +203,6 @@ class _RayExecutor(Executor):
         del self._attempts[key], self._keys[outcome.task.step_run_id]
         self._reserved.release(outcome.task.step_run_id)
         self._ended.append(outcome)
-
-
-def _need(need: ResourceSpec | None) -> ResourceSpec:
-    """What Ray counts for a step: one core, unless it says something else."""
-    if need is None:
-        return ResourceSpec(cpu=1)
-    return replace(need, cpu=1) if need.cpu is None else need
 
 
 def _given_up(task: StepTask) -> StepOutcome:

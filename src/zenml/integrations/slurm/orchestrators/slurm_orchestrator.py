@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
 
-from zenml.exceptions import StackValidationError
 from zenml.integrations.slurm.orchestrators.slurm_exporter import SlurmExporter
 from zenml.integrations.slurm.slurm_component import SlurmComponent
 from zenml.orchestrators.exporter import refuse_mapped_steps
@@ -49,28 +48,11 @@ class SlurmOrchestrator(SlurmComponent, JobOrchestrator):
         return SlurmExporter(self, synchronous=self.synchronous) if self.submission == "graph" else None
 
     def check_deployment(self, deployment: Deployment) -> None:
-        """See that for each step some node has what it needs."""
+        """See also that no step is mapped, where all jobs are submitted at the beginning."""
         if self.submission == "graph":
             refuse_mapped_steps(
                 deployment,
                 self,
                 "its `submission` is 'graph': the jobs of a run are submitted before it begins",
             )
-        nodes = self.nodes()
-        largest_first = sorted(
-            nodes.capacities.values(),
-            key=lambda node: (len(node.devices), node.cpus, node.memory),
-            reverse=True,
-        )
-        lacking = {
-            step.name: min((node.lacks([step.resources]) for node in largest_first), key=len)
-            for step in deployment.steps
-            if step.resources is not None and step.step_operator is None
-        }
-        reasons = [f"  the step '{name}' needs {one}" for name, lacks in lacking.items() for one in lacks]
-        if reasons:
-            raise StackValidationError(
-                f"No node of the partition '{nodes.partition}' of the orchestrator '{self.name}' has what these steps need:\n"
-                + "\n".join(reasons)
-                + "\nLet them ask for less, or choose another partition: `sinfo --Node --long` lists what nodes have."
-            )
+        super().check_deployment(deployment)

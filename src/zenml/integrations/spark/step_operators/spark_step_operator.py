@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import os
+import re
 import shutil
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.request import urlopen
 
 from pydantic import Field, field_validator
 
@@ -18,23 +24,25 @@ from zenml.enums import Reach
 from zenml.exceptions import ConfigurationError, MissingPackageError, StackValidationError
 from zenml.integrations.spark.step_operators import spark_application
 from zenml.jobs.processes import ProcessJobs
+from zenml.stack import capacity
+from zenml.stack.capacity import Capacity
 from zenml.stack.checks import Check, tried
 from zenml.step_operators.job_step_operator import JobStepOperator
 
 if TYPE_CHECKING:
     from zenml.jobs import Job, JobEngine
-    from zenml.model.deployment import ResourceSpec
+    from zenml.model.deployment import Deployment, ResourceSpec
 
 _CONNECT = 5.0
 _PREFIX = "spark."
-_PORT = 7077
+_PORT, _PAGE_PORT = 7077, 8080
 
 
 class SparkStepOperator(JobStepOperator):
     """Executes steps by spark-submit, in client mode: the step's process is the application's driver, on this machine.
 
     In the step, `SparkSession.builder.getOrCreate()` gives the session that is configured here. `Resources(cpu=, memory=, gpu=)` are what
-    each executor has; how many there are, `conf` says.
+    each executor has; how many there are, `conf` says. With a local master, the step's process is all that there is.
 
     Args:
         master: as spark-submit takes it: "spark://host:7077", "yarn", "k8s://https://...", "local[4]".
@@ -43,6 +51,8 @@ class SparkStepOperator(JobStepOperator):
         jars: paths or URLs of jars.
         py_files: .py, .zip or .egg files that executors import from.
         python: the interpreter of the executors; by default, that of this process.
+        master_page: the web page of a standalone master, which tells before a run what workers have; by default, port 8080 of the master is
+            asked, and nothing is refused when it does not answer.
     """
 
     FLAVOR: ClassVar[str] = "spark"
@@ -54,6 +64,7 @@ class SparkStepOperator(JobStepOperator):
     jars: list[str] = Field(default_factory=list)
     py_files: list[str] = Field(default_factory=list)
     python: str | None = None
+    master_page: str | None = None
 
     @field_validator("master")
     @classmethod
@@ -73,6 +84,13 @@ class SparkStepOperator(JobStepOperator):
             raise ValueError("the deploy mode is 'client', always: the step's process runs on this machine")
         return value
 
+    @field_validator("master_page")
+    @classmethod
+    def _check_page(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is no web page: expected one as http://host:8080")
+        return value
+
     @property
     def spread(self) -> Reach:
         """The step is a process of this machine, wherever the executors are."""
@@ -86,10 +104,55 @@ class SparkStepOperator(JobStepOperator):
         for host, port in _addresses(self.master):
             yield tried("master", lambda host=host, port=port: _connect(host, port))  # type: ignore[misc]
 
+    def check_deployment(self, deployment: Deployment) -> None:
+        """See that there is a worker with what each step needs; YARN and Kubernetes are not asked."""
+        if not (needs := self.needs(deployment)):
+            return
+        workers = [self._own()] if self._is_local else self._workers()
+        if workers is not None:
+            capacity.refuse_unmet(
+                needs,
+                workers,
+                lacking=f"No worker of the master {self.master} of the step operator '{self.name}' has what these steps need",
+                remedy="Let them ask for less, or start a worker that has it, as by `start-worker.sh --cores 8 --memory 32g`.",
+            )
+
     def jobs(self) -> JobEngine:
         """Each step is a process of spark-submit."""
         _home()
         return ProcessJobs(self._prepared)
+
+    @property
+    def _is_local(self) -> bool:
+        return self.master.startswith("local")
+
+    def _own(self) -> Capacity:
+        """What a local master has: as many threads as it names, one where it names none."""
+        threads = re.search(r"\[(\d+|\*)", self.master)
+        there = capacity.here()
+        if threads is None or threads[1] != "*":
+            there = replace(there, cpus=int(threads[1]) if threads else 1)
+        return there
+
+    def _workers(self) -> list[Capacity] | None:
+        """What the workers of a standalone master have; None if nobody tells."""
+        for host, port in _addresses(self.master):
+            page = self.master_page or f"http://{host}:{_PAGE_PORT}"
+            with (
+                suppress(OSError, HTTPException, ValueError, KeyError),
+                urlopen(f"{page.rstrip('/')}/json/", timeout=_CONNECT) as answer,  # noqa: S310  http, by a validator
+            ):
+                told = json.load(answer)
+                # Another master of that host may have the page that was guessed.
+                is_it = self.master_page or told["url"].endswith(f":{port}")
+                if is_it and told["status"] == "ALIVE":
+                    return [_capacity(worker) for worker in told["workers"] if worker["state"] == "ALIVE"]
+        if self.master_page and self.master.startswith("spark://"):
+            raise StackValidationError(
+                f"The page {self.master_page} of the step operator '{self.name}' does not answer, or not as that of a master of Spark which "
+                "is in charge: correct its `master_page`."
+            )
+        return None
 
     def _prepared(self, job: Job, folder: Path) -> tuple[list[str], dict[str, str]]:
         home = _home()
@@ -123,9 +186,10 @@ class SparkStepOperator(JobStepOperator):
         }
         if need is not None:
             amounts = {"gpu": need.gpu, **need.custom}
+            memory = "driver" if self._is_local else "executor"
             found |= {
                 **({"spark.executor.cores": str(math.ceil(need.cpu))} if need.cpu else {}),
-                **({"spark.executor.memory": f"{math.ceil(need.memory / 1024)}k"} if need.memory else {}),
+                **({f"spark.{memory}.memory": f"{math.ceil(need.memory / 1024)}k"} if need.memory else {}),
                 **{f"spark.executor.resource.{n}.amount": str(math.ceil(a)) for n, a in amounts.items() if a},
             }
         return {**found, **self.conf}
@@ -163,6 +227,13 @@ def _addresses(master: str) -> Iterator[tuple[str, int]]:
         if not port.isdigit():
             raise ConfigurationError(f"{master!r} is no master of Spark: expected one as spark://host:7077.")
         yield host, int(port)
+
+
+def _capacity(worker: Mapping[str, Any]) -> Capacity:
+    """What a worker has, as its master tells it: memory in MiB."""
+    tokens = {name: float(len(one["addresses"])) for name, one in worker["resources"].items()}
+    gpus = tuple(map(str, range(int(tokens.pop("gpu", 0)))))
+    return Capacity(worker["cores"], worker["memory"] << 20, gpus, tokens)
 
 
 def _connect(host: str, port: int) -> None:
