@@ -20,10 +20,8 @@ with warnings.catch_warnings():  # its docstrings have backslashes
     from azure.mgmt.machinelearningservices._serialization import Deserializer, Serializer
 
 SUBSCRIPTION, GROUP, WORKSPACE, COMPUTE = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "group", "space", "cpus"
-_PLACE = (
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
-    f"/providers/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}"
-)
+_SUBSCRIPTION, _PROVIDER = f"/subscriptions/{SUBSCRIPTION}", "providers/Microsoft.MachineLearningServices"
+_PLACE = f"{_SUBSCRIPTION}/resourceGroups/{GROUP}/{_PROVIDER}/workspaces/{WORKSPACE}"
 _JOB = f"{_PLACE}/jobs/(?P<id>[a-zA-Z0-9_-]+)"
 _CLASSES = {name: value for name, value in vars(models).items() if isinstance(value, type)}
 
@@ -44,6 +42,7 @@ class FakeAzureML(FakeAzure):
         self.keys: dict[str, str] = {}
         self.refusal: tuple[int, str, str] | None = None
         self.compute_state = "Succeeded"
+        self.compute_type = "AmlCompute"
 
     def end(self) -> None:
         for _, process in self.jobs.values():
@@ -62,9 +61,19 @@ class FakeAzureML(FakeAzure):
         return Answer(
             {
                 "name": COMPUTE,
-                "properties": {"computeType": "AmlCompute", "provisioningState": self.compute_state},
+                "location": "westeurope",
+                "properties": {
+                    "computeType": self.compute_type,
+                    "provisioningState": self.compute_state,
+                    "properties": {"vmSize": "STANDARD_DS3_V2"} if self.compute_type == "AmlCompute" else {},
+                },
             }
         )
+
+    @answers("GET", f"{_SUBSCRIPTION}/{_PROVIDER}/locations/westeurope/vmSizes")
+    def sizes(self, asked: Asked) -> Answer:
+        size = {"name": "Standard_DS3_v2", "vCPUs": 4, "gpus": 0, "memoryGB": 14.0}
+        return Answer({"value": [{"name": "Standard_A1_v2", "vCPUs": 1, "gpus": 0, "memoryGB": 2.0}, size]})
 
     @answers("GET", rf"{_PLACE}/environments/(?P<name>[\w-]+)/versions/(?P<version>\w+)")
     def environment_version(self, asked: Asked, name: str, version: str) -> Answer:

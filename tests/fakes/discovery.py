@@ -23,7 +23,9 @@ def mistakes(document: Document, asked: Asked) -> list[str]:
     for method in _methods(document):
         pattern = re.sub(r"\\\{\\\+\w+\\\}", ".+", re.escape(method.get("flatPath") or method["path"]))
         pattern = re.sub(r"\\\{\w+\\\}", "[^/:]+", pattern)
-        if method["httpMethod"] == asked.method and re.fullmatch(f"/{pattern}", asked.path):
+        if method["httpMethod"] == asked.method and re.fullmatch(
+            f"/{document['servicePath']}{pattern}", asked.path
+        ):
             known = {*method.get("parameters", ()), *document["parameters"]}
             found = [f"no such parameter: {name}" for name in asked.form if name not in known]
             schema = method.get("request", {})

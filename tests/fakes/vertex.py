@@ -1,4 +1,4 @@
-"""A fake of the wire protocol of Vertex AI's custom jobs and of Cloud Logging, where they write.
+"""A fake of the wire protocol of Vertex AI's custom jobs, of Cloud Logging, where they write, and of Compute Engine's types of machines.
 
 Requests are checked against Google's own description of the services. A job is a process of this machine.
 """
@@ -14,6 +14,7 @@ from tests.fakes.processes import Process
 REGION = "europe-west3"
 _NUMBER = "123456789012"
 _JOBS = f"/v1/projects/(?:{PROJECT}|{_NUMBER})/locations/{REGION}/customJobs"
+_SERVICES = {"/v2/": "logging.v2", "/compute/": "compute.v1"}
 _JOB = rf"{_JOBS}/(?P<number>\d+)"
 
 
@@ -31,6 +32,7 @@ class FakeVertex(FakeGoogle):
         self.jobs: dict[str, tuple[Body, Process]] = {}
         self.numbers = count(4_000_000_000)
         self.refusal: tuple[int, str, str] | None = None
+        self.machine_type: Body = {"name": "n1-standard-4", "guestCpus": 4, "memoryMb": 15360}
 
     def end(self) -> None:
         for _, process in self.jobs.values():
@@ -40,8 +42,10 @@ class FakeVertex(FakeGoogle):
         if asked.path != "/token":
             if not self.is_authorized(asked):
                 return error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
-            document = discovered("logging.v2" if asked.path.startswith("/v2/") else "aiplatform.v1")
-            if wrong := mistakes(document, asked):
+            service = next(
+                (s for start, s in _SERVICES.items() if asked.path.startswith(start)), "aiplatform.v1"
+            )
+            if wrong := mistakes(discovered(service), asked):
                 return error(400, "INVALID_ARGUMENT", "; ".join(wrong))
         return super().answer(asked)
 
@@ -95,6 +99,13 @@ class FakeVertex(FakeGoogle):
             return error(400, "FAILED_PRECONDITION", "CANCEL is not allowed in state JOB_STATE_FAILED.")
         process.stop()
         return Answer({})
+
+    @answers("GET", f"/compute/v1/projects/{PROJECT}/aggregated/machineTypes")
+    def machine_types(self, asked: Asked) -> Answer:
+        zones: Body = {"europe-west3-a": {"warning": {"code": "NO_RESULTS_ON_PAGE"}}}
+        if asked.form["filter"] == f'name = "{self.machine_type["name"]}"':
+            zones["europe-west3-b"] = {"machineTypes": [self.machine_type]}
+        return Answer({"items": {f"zones/{name}": listed for name, listed in zones.items()}})
 
     @answers("POST", "/v2/entries:list")
     def entries(self, asked: Asked) -> Answer:

@@ -1,5 +1,5 @@
 """Commands that an engine runs to their end, containers or batch jobs: what orchestrators and step operators of such engines share."""
 
-from zenml.jobs.job import EngineUnreachableError, Job, JobEngine, JobState, JobStatus
+from zenml.jobs.job import EngineUnreachableError, Job, JobEngine, JobState, JobStatus, unusable
 
-__all__ = ["EngineUnreachableError", "Job", "JobEngine", "JobState", "JobStatus"]
+__all__ = ["EngineUnreachableError", "Job", "JobEngine", "JobState", "JobStatus", "unusable"]

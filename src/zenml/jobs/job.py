@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from zenml.exceptions import RunError
+from zenml.exceptions import RunError, sentence
 
 if TYPE_CHECKING:
     from zenml.model.deployment import ResourceSpec
@@ -17,8 +17,17 @@ SECRETS_FILE = "ZENML_SECRETS_FILE"
 """The environment variable that says in a job where its secrets lie."""
 
 
+_LONGEST_ANSWER = 500
+
+
 class EngineUnreachableError(RunError):
     """An engine does not answer: what its jobs do is unknown."""
+
+
+def unusable(service: str, what: str, reason: str, answer: str) -> str:
+    """What is said of a service that cannot be used to do something: the reason, and what it has answered."""
+    shown = sentence(" ".join(answer.split())[:_LONGEST_ANSWER])
+    return f"{service} cannot be used to {what}: {reason} The answer was: {shown}"
 
 
 class JobState(str, Enum):

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenml.enums import Reach, StackComponentType
-from zenml.exceptions import RunError, SecretError
+from zenml.exceptions import SecretError, StackValidationError
 from zenml.jobs.job import SECRETS_FILE
 from zenml.secret.known import remember
 from zenml.secret.references import ENVIRONMENT
 from zenml.stack.secrets import needed_secrets
 
 if TYPE_CHECKING:
-    from zenml.jobs.job import Job
+    from collections.abc import Iterator
+
     from zenml.model.deployment import Deployment
     from zenml.stack import Stack
+    from zenml.stack.executing import ExecutingComponent
 
 _OUTSIDE = (
     StackComponentType.ORCHESTRATOR,
@@ -41,9 +43,7 @@ def carried_secrets(deployment: Deployment, stack: Stack | None) -> str | None:
     carries = manager is not None and manager.reach < Reach.NETWORK
     secrets: dict[str, Any] = {}
     environment: dict[str, str] = {}
-    components = {t: c for t, c in deployment.stack.components.items() if t not in _OUTSIDE}
-    inside = replace(deployment, stack=replace(deployment.stack, components=components))
-    for name, key, purpose in needed_secrets(inside):
+    for name, key, purpose in _needed_inside(deployment):
         if name == ENVIRONMENT:
             if key not in os.environ:
                 raise SecretError(
@@ -58,13 +58,22 @@ def carried_secrets(deployment: Deployment, stack: Stack | None) -> str | None:
     return json.dumps({"secrets": secrets if carries else None, "environment": environment})
 
 
-def refuse_secrets(job: Job, service: str) -> None:
-    """For engines that cannot hand secrets on. Raises RunError if the job needs any."""
-    if job.secrets is not None:
-        names = ", ".join(sorted(json.loads(job.secrets)["environment"]))
-        raise RunError(
-            f"{service} has no way to hand secrets on, but what is referred to needs variables of this environment: {names}. Refer to "
-            "secrets of a secrets manager that the steps can reach."
+def refuse_variables(component: ExecutingComponent, deployment: Deployment) -> None:
+    """For components that cannot hand secrets on.
+
+    Raises:
+        StackValidationError: something that their steps use refers to variables of this environment, which are not set there.
+    """
+    own = replace(deployment, steps=tuple(component.own_steps(deployment)))
+    if found := [
+        f"  {purpose}: {{{{env.{key}}}}}" for name, key, purpose in _needed_inside(own) if name == ENVIRONMENT
+    ]:
+        where = f"the {component.TYPE.display} '{component.name}' of flavor '{component.FLAVOR}'"
+        raise StackValidationError(
+            f"Variables of this environment are not set where {where} executes steps, and it has no way to hand them on, but these refer "
+            "to some:\n"
+            + "\n".join(found)
+            + "\nRefer to secrets of a secrets manager that the steps can reach: {{name.key}}."
         )
 
 
@@ -90,3 +99,9 @@ def received_secrets() -> dict[str, Any] | None:
     remember(document["environment"].values())
     secrets: dict[str, Any] | None = document["secrets"]
     return secrets
+
+
+def _needed_inside(deployment: Deployment) -> Iterator[tuple[str, str, str]]:
+    """What `needed_secrets` gives, without what is not used in jobs."""
+    components = {t: c for t, c in deployment.stack.components.items() if t not in _OUTSIDE}
+    return needed_secrets(replace(deployment, stack=replace(deployment.stack, components=components)))

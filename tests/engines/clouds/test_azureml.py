@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.engines.clouds import work
-from tests.engines.clouds.duties import JobEngineDuties, job_of, until
+from tests.engines.clouds.duties import CloudOperator, JobEngineDuties, job_of, refusal_of, refused_run, until
 from tests.engines.clouds.remote_stack import CREDENTIALS, IMAGE
 from tests.fakes import https
 from tests.fakes.azure_identity import IDENTITY_HEADER, PRINCIPAL, TENANT
@@ -19,7 +19,6 @@ from zenml.integrations.azure.step_operators import AzureMLStepOperator
 from zenml.integrations.azure.step_operators.azureml_jobs import AzureMLJobs
 from zenml.jobs import EngineUnreachableError, JobEngine, JobState
 from zenml.stack import StackComponent
-from zenml.step_operators import BaseStepOperator
 from zenml.testing import isolated_stack
 from zenml.testing.conformance import StepOperatorConformance
 
@@ -51,24 +50,14 @@ def operator(fake: FakeAzureML) -> AzureMLStepOperator:
     )
 
 
-class TestAzureML(StepOperatorConformance):
+class TestAzureML(CloudOperator, StepOperatorConformance):
     """Against the fake."""
 
-    @pytest.fixture
-    def step_operator(self, operator: AzureMLStepOperator) -> BaseStepOperator:
-        return operator
-
-    @pytest.fixture
-    def components(self, remote: dict[str, StackComponent]) -> dict[str, StackComponent]:
-        return remote
+    machine = ("4", "15.03 GB")
+    remedy = "set its `compute_target_name` to a compute of machines that have it"
 
 
 class TestJobs(JobEngineDuties):
-    @pytest.fixture
-    def engine(self, operator: AzureMLStepOperator) -> Iterator[JobEngine]:
-        yield (engine := operator.jobs())
-        engine.close()
-
     def test_what_it_does_not_know_is_lost(self, engine: JobEngine) -> None:
         assert engine.states(["z-none"])["z-none"].state is JobState.LOST
 
@@ -154,13 +143,9 @@ def test_what_is_refused_says_what_to_do(
     operator: AzureMLStepOperator, fake: FakeAzureML, refusal: tuple[int, str, str], told: str
 ) -> None:
     fake.refusal = refusal
-    engine = operator.jobs()
-    with pytest.raises(RunError) as refused:
-        engine.submit(job_of("0"))
-    engine.close()
-    assert not isinstance(refused.value, EngineUnreachableError)
-    assert told in str(refused.value)
-    assert refusal[2] in str(refused.value)
+    said = refusal_of(operator)
+    assert told in said
+    assert refusal[2] in said
     assert fake.jobs == {}
 
 
@@ -183,16 +168,26 @@ def test_nothing_answers(operator: AzureMLStepOperator) -> None:
 
 def test_there_are_no_credentials(operator: AzureMLStepOperator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDENTITY_HEADER", "another")
-    (_, compute) = operator.check()
-    assert "the credentials are missing, not accepted or expired. Log in with `az login`" in compute.message
+    (_, jobs) = operator.check()
+    assert "the credentials are missing, not accepted or expired. Log in with `az login`" in jobs.message
 
 
 def test_a_compute_that_is_not_there(operator: AzureMLStepOperator, fake: FakeAzureML) -> None:
-    (_, compute) = operator.updated({"compute_target_name": "gpus"}).check()
-    assert (compute.outcome, compute.what) == (CheckOutcome.FAILED, "compute")
+    (_, jobs) = operator.updated({"compute_target_name": "gpus"}).check()
+    assert (jobs.outcome, jobs.what) == (CheckOutcome.FAILED, "jobs")
     fake.compute_state = "Creating"
-    (_, compute) = operator.check()
-    assert "The compute 'cpus' is not there yet: its state is Creating" in compute.message
+    (_, jobs) = operator.check()
+    assert "The compute 'cpus' is not there yet: its state is Creating" in jobs.message
+
+
+def test_what_a_compute_has_that_nobody_knows(
+    operator: AzureMLStepOperator, fake: FakeAzureML, remote: dict[str, StackComponent], tmp_path: Path
+) -> None:
+    fake.compute_type = "Kubernetes"
+    assert refused_run(operator, remote, tmp_path, work.working()) == (
+        "Steps say what they need (work), but what a machine of the step operator 'operator' has cannot be seen: The compute 'cpus' is of "
+        "the type Kubernetes, of which nobody says what machines have. Mend that, or let these steps not say it."
+    )
 
 
 @pytest.mark.parametrize(

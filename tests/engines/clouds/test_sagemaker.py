@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.engines.clouds import work
-from tests.engines.clouds.duties import JobEngineDuties, job_of
+from tests.engines.clouds.duties import CloudOperator, JobEngineDuties, job_of, refusal_of, refused_run
 from tests.engines.clouds.remote_stack import CREDENTIALS, IMAGE
 from tests.fakes import https
 from tests.fakes.sagemaker import FakeSageMaker
@@ -21,7 +22,7 @@ from zenml.integrations.aws.step_operators import SagemakerStepOperator
 from zenml.integrations.aws.step_operators.sagemaker_jobs import SagemakerJobs, arguments
 from zenml.jobs import EngineUnreachableError, JobEngine, JobState, JobStatus
 from zenml.stack import StackComponent
-from zenml.step_operators import BaseStepOperator
+from zenml.stack.capacity import Capacity
 from zenml.testing import isolated_stack
 from zenml.testing.conformance import StepOperatorConformance, programs
 from zenml.testing.running import last_run
@@ -53,24 +54,14 @@ def operator(fake: FakeSageMaker) -> SagemakerStepOperator:
     )
 
 
-class TestSagemaker(StepOperatorConformance):
+class TestSagemaker(CloudOperator, StepOperatorConformance):
     """Against the fake."""
 
-    @pytest.fixture
-    def step_operator(self, operator: SagemakerStepOperator) -> BaseStepOperator:
-        return operator
-
-    @pytest.fixture
-    def components(self, remote: dict[str, StackComponent]) -> dict[str, StackComponent]:
-        return remote
+    machine = ("2", "8.59 GB")
+    remedy = "set its `instance_type` to one that has it"
 
 
 class TestJobs(JobEngineDuties):
-    @pytest.fixture
-    def engine(self, operator: SagemakerStepOperator) -> Iterator[JobEngine]:
-        yield (engine := operator.jobs())
-        engine.close()
-
     def test_what_it_does_not_know_is_lost(self, engine: JobEngine) -> None:
         assert engine.states(["z-none"])["z-none"].state is JobState.LOST
         assert engine.log("z-none") == []
@@ -126,13 +117,9 @@ def test_what_is_refused_says_what_to_do(
     operator: SagemakerStepOperator, fake: FakeSageMaker, refusal: tuple[str, str], told: str
 ) -> None:
     fake.refusal = refusal
-    engine = operator.jobs()
-    with pytest.raises(RunError) as refused:
-        engine.submit(job_of("0"))
-    engine.close()
-    assert not isinstance(refused.value, EngineUnreachableError)
-    assert told in str(refused.value)
-    assert refusal[1] in str(refused.value)
+    said = refusal_of(operator)
+    assert told in said
+    assert refusal[1] in said
     assert fake.jobs == {}
 
 
@@ -156,6 +143,32 @@ def test_there_are_no_credentials_and_no_region(
         operator.updated({"region_name": None}).jobs()
     checks = {check.what: check for check in operator.check()}
     assert "the credentials are missing or not accepted. They are looked for" in checks["credentials"].message
+
+
+def test_what_an_instance_has_that_nobody_knows(
+    operator: SagemakerStepOperator,
+    remote: dict[str, StackComponent],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = operator.updated({"instance_type": "ml.m0.large"})
+    told = refused_run(other, remote, tmp_path, work.working())
+    assert (
+        "see what an instance of the type ml.m0.large has: Amazon EC2, which knows what instances have, has no such type."
+        in told
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", f"http://127.0.0.1:{free_port()}")
+    told = refused_run(operator, remote, tmp_path / "silence", work.working())
+    assert (
+        "Steps say what they need (work), but what a machine of the step operator 'operator' has cannot be"
+        in told
+    )
+    assert "nothing answers there" in told
+
+
+def test_devices_of_an_instance(operator: SagemakerStepOperator) -> None:
+    with closing(operator.updated({"instance_type": "ml.g4dn.12xlarge"}).jobs()) as engine:
+        assert engine.machine() == Capacity(48, 192 << 30, ("0", "1", "2", "3"))
 
 
 def test_a_check_names_the_account(operator: SagemakerStepOperator) -> None:

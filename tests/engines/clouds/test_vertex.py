@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engines.clouds.duties import JobEngineDuties, job_of, until
+from tests.engines.clouds import work
+from tests.engines.clouds.duties import CloudOperator, JobEngineDuties, job_of, refusal_of, refused_run, until
 from tests.engines.clouds.remote_stack import CREDENTIALS, IMAGE
 from tests.fakes import https
 from tests.fakes.google_accounts import PROJECT
@@ -18,8 +20,9 @@ from zenml.exceptions import ConfigurationError, RunError, StackValidationError
 from zenml.integrations.gcp.step_operators import VertexStepOperator
 from zenml.integrations.gcp.step_operators.vertex_jobs import VertexJobs
 from zenml.jobs import EngineUnreachableError, JobEngine, JobState
+from zenml.model.deployment import ResourceSpec
 from zenml.stack import StackComponent
-from zenml.step_operators import BaseStepOperator
+from zenml.stack.capacity import Capacity
 from zenml.testing.conformance import StepOperatorConformance
 
 
@@ -45,27 +48,18 @@ def operator(fake: FakeVertex, tmp_path: Path) -> VertexStepOperator:
         service_account_path=str(tmp_path / "key.json"),
         endpoint=fake.url,
         logging_endpoint=fake.url,
+        compute_endpoint=fake.url,
     )
 
 
-class TestVertex(StepOperatorConformance):
+class TestVertex(CloudOperator, StepOperatorConformance):
     """Against the fake."""
 
-    @pytest.fixture
-    def step_operator(self, operator: VertexStepOperator) -> BaseStepOperator:
-        return operator
-
-    @pytest.fixture
-    def components(self, remote: dict[str, StackComponent]) -> dict[str, StackComponent]:
-        return remote
+    machine = ("4", "16.11 GB")
+    remedy = "set its `machine_type` to one that has it, or `accelerator_type` and `accelerator_count`"
 
 
 class TestJobs(JobEngineDuties):
-    @pytest.fixture
-    def engine(self, operator: VertexStepOperator) -> Iterator[JobEngine]:
-        yield (engine := operator.jobs())
-        engine.close()
-
     def test_what_it_does_not_know_is_lost(self, engine: JobEngine) -> None:
         name = f"projects/{PROJECT}/locations/{REGION}/customJobs/1"
         assert engine.states([name])[name].state is JobState.LOST
@@ -106,6 +100,31 @@ class TestJobs(JobEngineDuties):
         }
         engine.close()
 
+    def test_a_step_gets_the_devices_that_it_asks_for(
+        self, operator: VertexStepOperator, fake: FakeVertex
+    ) -> None:
+        fields = {"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 4}
+        for family, attached in (("n1-standard-4", 2), ("g2-standard-48", 4)):
+            with closing(operator.updated({**fields, "machine_type": family}).jobs()) as engine:
+                engine.submit(job_of("0", resources=ResourceSpec(gpu=2)))
+            *_, (body, _) = fake.jobs.values()
+            assert body["jobSpec"]["workerPoolSpecs"][0]["machineSpec"]["acceleratorCount"] == attached
+
+    def test_a_machine_has_what_compute_engine_says_and_what_is_attached(
+        self, operator: VertexStepOperator, fake: FakeVertex
+    ) -> None:
+        fields = {"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 2}
+        with closing(operator.updated(fields).jobs()) as engine:
+            assert engine.machine() == Capacity(4, 15360 << 20, ("0", "1"))
+        fake.machine_type = {
+            "name": "a2-highgpu-1g",
+            "guestCpus": 12,
+            "memoryMb": 87040,
+            "accelerators": [{"guestAcceleratorType": "nvidia-tesla-a100", "guestAcceleratorCount": 1}],
+        }
+        with closing(operator.updated({"machine_type": "a2-highgpu-1g"}).jobs()) as engine:
+            assert engine.machine() == Capacity(12, 87040 << 20, ("0",))
+
     def test_a_field_that_the_service_does_not_know_would_be_seen(
         self, operator: VertexStepOperator, fake: FakeVertex
     ) -> None:
@@ -115,6 +134,15 @@ class TestJobs(JobEngineDuties):
         ):
             engine.submit(job_of("0"))
         engine.close()
+
+
+def test_a_type_of_machine_that_the_region_does_not_have(
+    operator: VertexStepOperator, remote: dict[str, StackComponent], tmp_path: Path
+) -> None:
+    huge = operator.updated({"machine_type": "n1-huge"})
+    assert "has no type n1-huge in the region europe-west3. Mend that, or let these steps not" in refused_run(
+        huge, remote, tmp_path, work.working()
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,13 +158,9 @@ def test_what_is_refused_says_what_to_do(
     operator: VertexStepOperator, fake: FakeVertex, refusal: tuple[int, str, str], told: str
 ) -> None:
     fake.refusal = refusal
-    engine = operator.jobs()
-    with pytest.raises(RunError) as refused:
-        engine.submit(job_of("0"))
-    engine.close()
-    assert not isinstance(refused.value, EngineUnreachableError)
-    assert told in str(refused.value)
-    assert refusal[2] in str(refused.value)
+    said = refusal_of(operator)
+    assert told in said
+    assert refusal[2] in said
     assert fake.jobs == {}
 
 

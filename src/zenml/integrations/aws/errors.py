@@ -17,10 +17,9 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from zenml.exceptions import RunError, sentence
-from zenml.jobs import EngineUnreachableError
+from zenml.exceptions import RunError
+from zenml.jobs import EngineUnreachableError, unusable
 
-_LONGEST_TEXT = 500
 _SEE = "They are looked for as the AWS tools do: AWS_ACCESS_KEY_ID, a profile, the role of this machine."
 
 _CREDENTIALS = frozenset(
@@ -57,8 +56,7 @@ def explained(error: Exception, service: str, what: str, remedies: Mapping[str, 
     else:
         reason = "the request failed."
     kind = EngineUnreachableError if unreachable or busy else RunError
-    answer = sentence(" ".join(str(error).split())[:_LONGEST_TEXT])
-    return kind(f"{service} cannot be used to {what}: {reason} The answer was: {answer}")
+    return kind(unusable(service, what, reason, str(error)))
 
 
 @contextmanager

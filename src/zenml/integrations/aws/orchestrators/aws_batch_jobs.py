@@ -9,13 +9,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from zenml.exceptions import RunError
 from zenml.integrations.aws import errors
-from zenml.integrations.aws.errors import code_of
+from zenml.integrations.aws.cloudwatch import last_lines
 from zenml.jobs import Job, JobEngine, JobState, JobStatus
-from zenml.jobs.secrets import refuse_secrets
 from zenml.model.json import canonical
 
 if TYPE_CHECKING:
@@ -76,7 +73,6 @@ class AWSBatchJobs(JobEngine):
 
     def submit(self, job: Job) -> str:
         """Submit it; the definition that it needs is registered when there is none yet."""
-        refuse_secrets(job, "AWS Batch")
         if job.image is None:
             raise RunError("AWS Batch runs images alone, and there is none for this job.")
         request: dict[str, Any] = {
@@ -123,15 +119,7 @@ class AWSBatchJobs(JobEngine):
             stream = jobs[0].get("container", {}).get("logStreamName") if jobs else None
             if stream is None:
                 return []
-            try:
-                events = self._logs.get_log_events(
-                    logGroupName=LOG_GROUP, logStreamName=stream, limit=lines, startFromHead=False
-                )["events"]
-            except ClientError as error:
-                if code_of(error) != "ResourceNotFoundException":
-                    raise
-                return []
-        return [line for event in events for line in event["message"].splitlines()][-lines:]
+            return last_lines(self._logs, LOG_GROUP, stream, lines)
 
     def close(self) -> None:
         """Close connections."""

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
-from pydantic import ByteSize, Field, SecretStr, model_validator
+from pydantic import ByteSize, Field
 
 from zenml.enums import Reach, StackComponentType
 from zenml.environment import is_this_machine
 from zenml.exceptions import RunError, StackValidationError
+from zenml.integrations.aws.account import AWSAccount
 from zenml.integrations.aws.orchestrators.aws_batch_jobs import AWSBatchJobs, explained
+from zenml.jobs.secrets import refuse_variables
 from zenml.orchestrators.job_orchestrator import JobOrchestrator
-from zenml.stack.capacity import Capacity
+from zenml.stack.capacity import Capacity, refuse_unmet
 from zenml.stack.checks import tried
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from zenml.jobs import JobEngine
     from zenml.model.deployment import Deployment
     from zenml.stack.checks import Check
 
-_ATTEMPTS = 3
 
-
-class AWSBatchOrchestrator(JobOrchestrator):
+class AWSBatchOrchestrator(AWSAccount, JobOrchestrator):
     """Executes each attempt of a step as a job of AWS Batch, in a queue that is there already, whose machines are EC2 instances.
 
-    Credentials and region come from the default chain of the AWS tools, unless fields say otherwise. The process that starts a run stays
-    with it to its end.
+    The process that starts a run stays with it to its end. See `AWSAccount` for other fields.
 
     Args:
         job_queue: name or ARN of the queue.
@@ -41,10 +37,7 @@ class AWSBatchOrchestrator(JobOrchestrator):
         execution_role_arn: the IAM role that images are pulled and logs written with; by default, that of the instances.
         cpus, memory: what a step gets that does not say what it needs. Memory is in bytes, or text: "8GB".
         custom_docker_base_image_name: the image that those for steps begin with.
-        profile_name: one of ~/.aws.
-        endpoint_url: where the services are, instead of Amazon's own.
         poll_seconds: seconds between two looks at how jobs are.
-        timeout: seconds for which an answer is waited for.
     """
 
     FLAVOR: ClassVar[str] = "aws_batch"
@@ -56,21 +49,7 @@ class AWSBatchOrchestrator(JobOrchestrator):
     cpus: int = Field(default=1, ge=1)
     memory: ByteSize = Field(default=ByteSize(2_000_000_000), ge=4 * 2**20)
     custom_docker_base_image_name: str | None = None
-    region_name: str | None = None
-    profile_name: str | None = None
-    endpoint_url: str | None = None
-    aws_access_key_id: str | None = None
-    aws_secret_access_key: SecretStr | None = None
-    aws_session_token: SecretStr | None = None
     poll_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
-    timeout: float = Field(default=10, gt=0)
-
-    @model_validator(mode="after")
-    def _check_keys(self) -> Self:
-        fields = self.__dict__
-        if bool(fields["aws_access_key_id"]) != bool(fields["aws_secret_access_key"]):
-            raise ValueError("aws_access_key_id and aws_secret_access_key belong together: only one is given")
-        return self
 
     @property
     def image_base(self) -> str | None:
@@ -95,8 +74,8 @@ class AWSBatchOrchestrator(JobOrchestrator):
         if self.execution_role_arn:
             container["executionRoleArn"] = self.execution_role_arn
         return AWSBatchJobs(
-            self._client("batch"),
-            self._client("logs"),
+            self.client("batch"),
+            self.client("logs"),
             queue=self.job_queue,
             container=container,
             cpus=self.cpus,
@@ -104,10 +83,15 @@ class AWSBatchOrchestrator(JobOrchestrator):
             poll_seconds=self.poll_seconds,
         )
 
+    @staticmethod
+    def explained(error: Exception, what: str) -> RunError:
+        """What an error means to AWS Batch."""
+        return explained(error, what)
+
     def check(self) -> Iterator[Check]:
         """The credentials are accepted, and the queue takes jobs."""
         yield from super().check()
-        yield tried("credentials", lambda: self._asked("sts", "get_caller_identity")["Arn"])
+        yield tried("credentials", lambda: self.asked("sts", "get_caller_identity")["Arn"])
         yield tried("queue", self._queue_found)
 
     def check_deployment(self, deployment: Deployment) -> None:
@@ -117,29 +101,22 @@ class AWSBatchOrchestrator(JobOrchestrator):
                 f"The machines of the orchestrator '{self.name}' get images from a container registry, and the stack "
                 f"'{deployment.stack.name}' has none: add one, see `zenml container-registry register --help`."
             )
+        refuse_variables(self, deployment)
         most = self._most_cpus(self._queue())
-        reasons = []
-        for step in deployment.steps:
-            if step.resources is None or step.step_operator is not None:
-                continue
-            # Memory and devices are known to the instances alone, which are started when they are needed.
-            tokens = [f"{name}, which Batch does not know" for name in step.resources.custom]
-            lacks = [] if most is None else Capacity(most, 0).lacks([step.resources])
-            reasons += [f"  the step '{step.name}' needs {one}" for one in tokens]
-            reasons += [f"  the step '{step.name}' needs {one}" for one in lacks if one.startswith("cpu:")]
-        if reasons:
-            raise StackValidationError(
-                f"The queue '{self.job_queue}' of the orchestrator '{self.name}' has less than these steps need:\n"
-                + "\n".join(reasons)
-                + "\nLet them ask for less, or raise maxvCpus of the queue's compute environments."
-            )
+        # Memory and devices are known to the instances alone, which are started when they are needed.
+        refuse_unmet(
+            {name: replace(need, memory=None, gpu=0) for name, need in self.needs(deployment).items()},
+            [Capacity(inf if most is None else most, 0)],
+            lacking=f"The queue '{self.job_queue}' of the orchestrator '{self.name}' has less than these steps need",
+            remedy="Let them ask for less, or raise maxvCpus of the queue's compute environments; Batch knows no tokens.",
+        )
 
     def _queue_found(self) -> str:
         most = self._most_cpus(self._queue())
         return f"'{self.job_queue}'" + ("" if most is None else f", at most {most} vCPUs")
 
     def _queue(self) -> Mapping[str, Any]:
-        queues = self._asked("batch", "describe_job_queues", jobQueues=[self.job_queue])["jobQueues"]
+        queues = self.asked("batch", "describe_job_queues", jobQueues=[self.job_queue])["jobQueues"]
         if not queues:
             raise StackValidationError(
                 f"There is no job queue '{self.job_queue}' for the orchestrator '{self.name}', in this region and account: set its field "
@@ -156,7 +133,7 @@ class AWSBatchOrchestrator(JobOrchestrator):
     def _most_cpus(self, queue: Mapping[str, Any]) -> int | None:
         """How many vCPUs one compute environment of the queue may have; None where that is not told."""
         names = [one["computeEnvironment"] for one in queue["computeEnvironmentOrder"]]
-        found = self._asked("batch", "describe_compute_environments", computeEnvironments=names)
+        found = self.asked("batch", "describe_compute_environments", computeEnvironments=names)
         resources = [one.get("computeResources", {}) for one in found["computeEnvironments"]]
         if fargate := [one["type"] for one in resources if one.get("type", "").startswith("FARGATE")]:
             raise StackValidationError(
@@ -165,35 +142,3 @@ class AWSBatchOrchestrator(JobOrchestrator):
             )
         limits = [one.get("maxvCpus") for one in resources]
         return None if None in limits else max(limits, default=None)
-
-    def _asked(self, service: str, operation: str, **parameters: Any) -> Any:
-        try:
-            return getattr(self._client(service), operation)(**parameters)
-        except StackValidationError:
-            raise
-        except Exception as error:  # noqa: BLE001  explained where it is known
-            raise self._unusable(explained(error, f"ask {service}")) from None
-
-    def _client(self, service: str) -> Any:
-        secret, token = self.aws_secret_access_key, self.aws_session_token
-        try:
-            return boto3.Session(
-                aws_access_key_id=self.aws_access_key_id,
-                aws_secret_access_key=secret and secret.get_secret_value(),
-                aws_session_token=token and token.get_secret_value(),
-                region_name=self.region_name,
-                profile_name=self.profile_name,
-            ).client(
-                service,
-                endpoint_url=self.endpoint_url,
-                config=Config(
-                    connect_timeout=self.timeout,
-                    read_timeout=self.timeout,
-                    retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-                ),
-            )
-        except BotoCoreError as error:
-            raise self._unusable(explained(error, "connect")) from None
-
-    def _unusable(self, reason: RunError) -> StackValidationError:
-        return StackValidationError(f"The orchestrator '{self.name}' cannot be used: {reason}")

@@ -14,9 +14,11 @@ from botocore.exceptions import ClientError
 
 from zenml.exceptions import RunError
 from zenml.integrations.aws import errors
+from zenml.integrations.aws.cloudwatch import last_lines, streams
 from zenml.integrations.aws.errors import code_of
-from zenml.jobs import Job, JobEngine, JobState, JobStatus
-from zenml.jobs.secrets import refuse_secrets
+from zenml.jobs import Job, JobState, JobStatus
+from zenml.stack.capacity import Capacity
+from zenml.step_operators.machine_step_operator import MachineJobs
 
 _LONGEST_WORD = 256
 _MOST_WORDS = 100
@@ -29,6 +31,9 @@ _LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 _REMEDIES = {
     "AccessDenied": "access is denied. Who runs pipelines needs the rights sagemaker:CreateProcessingJob, DescribeProcessingJob, "
     "StopProcessingJob and ListProcessingJobs, iam:PassRole for the role, and logs:GetLogEvents and DescribeLogStreams.",
+    "UnauthorizedOperation": "access is denied. Who runs pipelines whose steps say what they need needs the right "
+    "ec2:DescribeInstanceTypes.",
+    "InvalidInstanceType": "Amazon EC2, which knows what instances have, has no such type.",
     "ResourceLimitExceeded": "the account's quota does not allow it. Set `max_jobs` to how many instances of that type it has for "
     "processing jobs, choose another `instance_type`, or ask for a higher quota in the console of Service Quotas.",
     "ResourceNotFound": "something that it names does not exist. An experiment is made by `aws sagemaker create-experiment`.",
@@ -37,15 +42,14 @@ _REMEDIES = {
 }
 
 
-class SagemakerJobs(JobEngine):
+class SagemakerJobs(MachineJobs):
     """Processing jobs with the rights of `role`, each on an instance of its own."""
-
-    poll_seconds = 5.0
 
     def __init__(
         self,
         sagemaker: Any,
         logs: Any,
+        ec2: Any,
         *,
         role: str,
         instance_type: str,
@@ -58,6 +62,7 @@ class SagemakerJobs(JobEngine):
     ) -> None:
         self._sagemaker = sagemaker
         self._logs = logs
+        self._ec2 = ec2
         self._role = role
         self._instance_type = instance_type
         self._volume_size_gb = volume_size_gb
@@ -68,7 +73,6 @@ class SagemakerJobs(JobEngine):
 
     def submit(self, job: Job) -> str:
         """Create a processing job of the job's name."""
-        refuse_secrets(job, "SageMaker")
         request = self.request(job)
         try:
             self._sagemaker.create_processing_job(**request)
@@ -134,30 +138,35 @@ class SagemakerJobs(JobEngine):
     def log(self, id: str, lines: int = 20) -> list[str]:
         """What is in Amazon CloudWatch."""
         with _reached(f"read the log of the job '{id}'"):
-            try:
-                streams = self._logs.describe_log_streams(
-                    logGroupName=_LOG_GROUP, logStreamNamePrefix=f"{id}/"
-                )["logStreams"]
-                events = [
-                    event
-                    for stream in streams
-                    for event in self._logs.get_log_events(
-                        logGroupName=_LOG_GROUP,
-                        logStreamName=stream["logStreamName"],
-                        limit=lines,
-                        startFromHead=False,
-                    )["events"]
-                ]
-            except ClientError as error:
-                if code_of(error) != "ResourceNotFoundException":
-                    raise
-                return []
-        return [line for event in events for line in event["message"].splitlines()][-lines:]
+            found = streams(self._logs, _LOG_GROUP, f"{id}/")
+            return [line for stream in found for line in last_lines(self._logs, _LOG_GROUP, stream, lines)][
+                -lines:
+            ]
+
+    def look(self) -> None:
+        """See whether jobs can be listed."""
+        try:
+            self._sagemaker.list_processing_jobs(MaxResults=1)
+        except Exception as error:  # noqa: BLE001  explained where it is known
+            raise explained(error, "list jobs") from None
+
+    def machine(self) -> Capacity:
+        """What Amazon EC2 says of the type of instance."""
+        try:
+            (found,) = self._ec2.describe_instance_types(
+                InstanceTypes=[self._instance_type.removeprefix("ml.")]
+            )["InstanceTypes"]
+        except Exception as error:  # noqa: BLE001  the same
+            raise explained(error, f"see what an instance of the type {self._instance_type} has") from None
+        gpus = sum(gpu["Count"] for gpu in found.get("GpuInfo", {}).get("Gpus", ()))
+        memory = found["MemoryInfo"]["SizeInMiB"] << 20
+        return Capacity(found["VCpuInfo"]["DefaultVCpus"], memory, tuple(map(str, range(gpus))))
 
     def close(self) -> None:
         """Close connections."""
         self._sagemaker.close()
         self._logs.close()
+        self._ec2.close()
 
     def _state(self, id_: str) -> JobStatus:
         with _reached(f"see how the job '{id_}' is"):

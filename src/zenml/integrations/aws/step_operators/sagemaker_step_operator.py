@@ -4,41 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from zenml.enums import StackComponentType
-from zenml.exceptions import StackValidationError
+from zenml.integrations.aws.account import AWSAccount
 from zenml.integrations.aws.step_operators.sagemaker_jobs import SagemakerJobs, explained
-from zenml.stack import StackValidator
 from zenml.stack.checks import tried
-from zenml.step_operators.job_step_operator import JobStepOperator
+from zenml.step_operators.machine_step_operator import MachineStepOperator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from zenml.jobs import JobEngine
+    from zenml.exceptions import RunError
     from zenml.stack.checks import Check
+    from zenml.step_operators.machine_step_operator import MachineJobs
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+")
-_ATTEMPTS = 3
 
 
-class SagemakerStepOperator(JobStepOperator):
+class SagemakerStepOperator(AWSAccount, MachineStepOperator):
     """Executes steps as processing jobs of Amazon SageMaker, with the rights of the IAM role `role`, each on an instance of its own.
 
-    With `bucket`, what a step writes below /opt/ml/processing/output is copied to that S3 bucket at its end. Credentials and region come
-    from the default chain of the AWS tools, unless fields say otherwise. `max_jobs` bounds how many steps run at once: SageMaker refuses
-    more than the account's quota of instances.
+    With `bucket`, what a step writes below /opt/ml/processing/output is copied to that S3 bucket at its end. `max_jobs` bounds how many
+    steps run at once: SageMaker refuses more than the account's quota of instances. See `AWSAccount` for other fields.
     """
 
     FLAVOR: ClassVar[str] = "sagemaker"
 
-    uses_image: ClassVar[bool] = True
+    remedy: ClassVar[str] = "set its `instance_type` to one that has it"
 
     role: str
     instance_type: str
@@ -48,12 +42,6 @@ class SagemakerStepOperator(JobStepOperator):
     volume_size_gb: int = Field(30, ge=1, le=16384)
     subnets: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
-    max_jobs: int | None = Field(None, gt=0)
-    region_name: str | None = None
-    aws_access_key_id: str | None = None
-    aws_secret_access_key: SecretStr | None = None
-    aws_session_token: SecretStr | None = None
-    timeout: float = Field(10, gt=0)
 
     @field_validator("role")
     @classmethod
@@ -75,8 +63,6 @@ class SagemakerStepOperator(JobStepOperator):
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:
         fields = self.__dict__
-        if bool(fields["aws_access_key_id"]) != bool(fields["aws_secret_access_key"]):
-            raise ValueError("aws_access_key_id and aws_secret_access_key belong together: only one is given")
         if bool(fields["subnets"]) != bool(fields["security_group_ids"]):
             raise ValueError("subnets and security_group_ids belong together: only one is given")
         return self
@@ -86,16 +72,12 @@ class SagemakerStepOperator(JobStepOperator):
         """The field `base_image`."""
         return self.base_image
 
-    @property
-    def validator(self) -> StackValidator:
-        """There is a registry to pull images from, and steps reach every component."""
-        return StackValidator({StackComponentType.CONTAINER_REGISTRY}, self._all_reach)
-
-    def jobs(self) -> JobEngine:
+    def jobs(self) -> MachineJobs:
         """Processing jobs."""
         return SagemakerJobs(
-            self._client("sagemaker"),
-            self._client("logs"),
+            self.client("sagemaker"),
+            self.client("logs"),
+            self.client("ec2"),
             max_jobs=self.max_jobs,
             role=self.role,
             instance_type=self.instance_type,
@@ -106,35 +88,12 @@ class SagemakerStepOperator(JobStepOperator):
             security_group_ids=self.security_group_ids,
         )
 
+    @staticmethod
+    def explained(error: Exception, what: str) -> RunError:
+        """What an error means to SageMaker."""
+        return explained(error, what)
+
     def check(self) -> Iterator[Check]:
-        """The credentials are accepted, and may see jobs."""
+        """Whose credentials these are, and whether they may see jobs."""
+        yield tried("credentials", lambda: self.asked("sts", "get_caller_identity")["Arn"])
         yield from super().check()
-        yield tried("credentials", lambda: self._asked("sts", "get_caller_identity")["Arn"])
-        yield tried("jobs", lambda: self._asked("sagemaker", "list_processing_jobs", MaxResults=1) and "")
-
-    def _asked(self, service: str, operation: str, **parameters: Any) -> Any:
-        try:
-            return getattr(self._client(service), operation)(**parameters)
-        except Exception as error:  # noqa: BLE001  explained where it is known
-            raise explained(error, f"ask {service}") from None
-
-    def _client(self, service: str) -> Any:
-        secret, token = self.aws_secret_access_key, self.aws_session_token
-        try:
-            return boto3.Session(
-                aws_access_key_id=self.aws_access_key_id,
-                aws_secret_access_key=secret and secret.get_secret_value(),
-                aws_session_token=token and token.get_secret_value(),
-                region_name=self.region_name,
-            ).client(
-                service,
-                config=Config(
-                    connect_timeout=self.timeout,
-                    read_timeout=self.timeout,
-                    retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-                ),
-            )
-        except BotoCoreError as error:
-            raise StackValidationError(
-                f"The step operator '{self.name}' cannot be used: {explained(error, 'connect')}"
-            ) from None

@@ -19,13 +19,14 @@ from azure.core import PipelineClient
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.rest import HttpRequest, HttpResponse
 
-from zenml.exceptions import RunError, sentence
-from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState, JobStatus
-from zenml.jobs.secrets import refuse_secrets
+from zenml.exceptions import RunError
+from zenml.jobs import EngineUnreachableError, Job, JobState, JobStatus, unusable
+from zenml.stack.capacity import Capacity
+from zenml.step_operators.machine_step_operator import MachineJobs
 
+_SERVICE = "Azure Machine Learning"
 _VERSION = "2023-04-01"
 _OVERTIME = 300
-_LONGEST_TEXT = 500
 _WAITING = ("NotStarted", "Starting", "Provisioning", "Preparing", "Queued")
 _LOGIN = "Log in with `az login`, set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or set the fields of a service principal."
 
@@ -40,7 +41,7 @@ _REASONS: dict[int, str] = {
 Client = PipelineClient[HttpRequest, HttpResponse]
 
 
-class AzureMLJobs(JobEngine):
+class AzureMLJobs(MachineJobs):
     """Command jobs on one compute of a workspace.
 
     Args:
@@ -51,8 +52,6 @@ class AzureMLJobs(JobEngine):
         environment: the environment that images are versions of.
         max_jobs: how many jobs at once; the compute has a queue of its own.
     """
-
-    poll_seconds = 5.0
 
     def __init__(
         self,
@@ -73,7 +72,6 @@ class AzureMLJobs(JobEngine):
 
     def submit(self, job: Job) -> str:
         """Create a command job of the job's name."""
-        refuse_secrets(job, "Azure Machine Learning")
         if job.image is None:
             raise RunError(
                 "Azure Machine Learning runs images alone, and there is none for this job: set the field `docker_base_image`."
@@ -140,6 +138,26 @@ class AzureMLJobs(JobEngine):
                 f"The compute '{name}' is not there yet: its state is {state}. See it in the studio."
             )
 
+    def machine(self) -> Capacity:
+        """What the service says of the size of the compute's machines."""
+        compute = self._ask("GET", self._compute, "see the compute")
+        size = (compute["properties"].get("properties") or {}).get("vmSize")
+        name = self._compute.rpartition("/")[2]
+        if size is None:
+            kind = compute["properties"]["computeType"]
+            raise RunError(
+                f"The compute '{name}' is of the type {kind}, of which nobody says what machines have."
+            )
+        subscription, _, provider = self._workspace.partition("/resourceGroups/")
+        path = f"{subscription}/providers/{provider.split('/')[2]}/locations/{compute['location']}/vmSizes"
+        listed = self._ask("GET", path, f"see what machines of the size {size} have")["value"]
+        found = next((one for one in listed if one["name"].lower() == size.lower()), None)
+        if found is None:
+            raise RunError(
+                f"Azure does not say what machines of the size {size} have, which the compute '{name}' consists of."
+            )
+        return Capacity(found["vCPUs"], int(found["memoryGB"] * 2**30), tuple(map(str, range(found["gpus"]))))
+
     def close(self) -> None:
         """Close connections."""
         self._client.close()
@@ -203,10 +221,10 @@ class AzureMLJobs(JobEngine):
             return self._client.send_request(HttpRequest(method, url, params=parameters, json=body))
         except ClientAuthenticationError as error:
             reason = f"the credentials are missing, not accepted or expired. {_LOGIN}"
-            raise EngineUnreachableError(_sentences(what, reason, str(error))) from None
+            raise EngineUnreachableError(unusable(_SERVICE, what, reason, str(error))) from None
         except AzureError as error:
             reason = "nothing answers there. Is the network right, and the field `endpoint`?"
-            raise EngineUnreachableError(_sentences(what, reason, str(error))) from None
+            raise EngineUnreachableError(unusable(_SERVICE, what, reason, str(error))) from None
 
 
 def _check(response: HttpResponse, what: str, kind: type[RunError] = RunError) -> None:
@@ -223,12 +241,7 @@ def _check(response: HttpResponse, what: str, kind: type[RunError] = RunError) -
         answer = str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         answer = f"{response.status_code} {response.reason}"
-    raise (EngineUnreachableError if busy else kind)(_sentences(what, reason, answer))
-
-
-def _sentences(what: str, reason: str, answer: str) -> str:
-    shown = sentence(" ".join(answer.split())[:_LONGEST_TEXT])
-    return f"Azure Machine Learning cannot be used to {what}: {reason} The answer was: {shown}"
+    raise (EngineUnreachableError if busy else kind)(unusable(_SERVICE, what, reason, answer))
 
 
 def _lines(parts: Iterator[bytes]) -> Iterator[bytes]:

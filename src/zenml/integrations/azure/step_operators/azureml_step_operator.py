@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from azure.core import PipelineClient
 from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
-from zenml.enums import StackComponentType
 from zenml.integrations.azure.step_operators.azureml_jobs import AzureMLJobs
-from zenml.stack import StackValidator
-from zenml.stack.checks import tried
-from zenml.step_operators.job_step_operator import JobStepOperator
+from zenml.step_operators.machine_step_operator import MachineStepOperator
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from typing_extensions import Self
 
-    from zenml.jobs import JobEngine
-    from zenml.stack.checks import Check
+    from zenml.step_operators.machine_step_operator import MachineJobs
 
 _ATTEMPTS = 3
 
 
-class AzureMLStepOperator(JobStepOperator):
+class AzureMLStepOperator(MachineStepOperator):
     """Executes steps as command jobs of Azure Machine Learning, on the workspace's compute `compute_target_name`.
 
     Images are registered in the workspace as versions of the environment `environment_name`. Jobs are started with the credentials of the
@@ -37,7 +31,7 @@ class AzureMLStepOperator(JobStepOperator):
 
     FLAVOR: ClassVar[str] = "azureml"
 
-    uses_image: ClassVar[bool] = True
+    remedy: ClassVar[str] = "set its `compute_target_name` to a compute of machines that have it"
 
     subscription_id: str
     resource_group: str
@@ -48,9 +42,7 @@ class AzureMLStepOperator(JobStepOperator):
     tenant_id: str | None = None
     service_principal_id: str | None = None
     service_principal_password: SecretStr | None = None
-    max_jobs: int | None = Field(None, gt=0)
     endpoint: str = "https://management.azure.com"
-    timeout: float = Field(10, gt=0)
 
     @field_validator("subscription_id", "resource_group", "workspace_name", "compute_target_name")
     @classmethod
@@ -79,25 +71,8 @@ class AzureMLStepOperator(JobStepOperator):
         """The field `docker_base_image`."""
         return self.docker_base_image
 
-    @property
-    def validator(self) -> StackValidator:
-        """There is a registry to pull images from, and steps reach every component."""
-        return StackValidator({StackComponentType.CONTAINER_REGISTRY}, self._all_reach)
-
-    def jobs(self) -> JobEngine:
+    def jobs(self) -> MachineJobs:
         """Command jobs."""
-        return self._engine()
-
-    def check(self) -> Iterator[Check]:
-        """The credentials are accepted, and the compute is there."""
-        yield from super().check()
-        yield tried("compute", self._look)
-
-    def _look(self) -> None:
-        with closing(self._engine()) as engine:
-            engine.look()
-
-    def _engine(self) -> AzureMLJobs:
         # One attempt of the libraries would take minutes where nothing answers.
         bounds: dict[str, Any] = {
             "connection_timeout": self.timeout,

@@ -8,19 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from google.auth.exceptions import RefreshError, TransportError
 from requests import RequestException, Response
 
-from zenml.exceptions import RunError, sentence
+from zenml.exceptions import RunError
 from zenml.integrations.gcp.rest import ATTEMPTS, LOGIN, message, status
-from zenml.jobs import EngineUnreachableError, Job, JobEngine, JobState, JobStatus
-from zenml.jobs.secrets import refuse_secrets
+from zenml.jobs import EngineUnreachableError, Job, JobState, JobStatus, unusable
+from zenml.stack.capacity import Capacity
+from zenml.step_operators.machine_step_operator import MachineJobs
 
+_SERVICE = "Vertex AI"
 _OVERTIME = 300
 _LONGEST_RUN = 7 * 24 * 3600
 """Seconds: what the service takes where nothing is said."""
-_LONGEST_TEXT = 500
 _WAITING = ("JOB_STATE_UNSPECIFIED", "JOB_STATE_QUEUED", "JOB_STATE_PENDING")
 _FAILED = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED")
 _SUCCEEDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED")
@@ -30,7 +32,8 @@ _ERROR_OF_SERVER = 500
 _REASONS = {
     "UNAUTHENTICATED": f"the credentials are not accepted, or have expired. {LOGIN}",
     "PERMISSION_DENIED": "access is denied, or there is no such project, or its Vertex AI API is not enabled. Who runs pipelines needs the "
-    "roles roles/aiplatform.user and roles/logging.viewer, and roles/iam.serviceAccountUser for the account of the steps.",
+    "roles roles/aiplatform.user and roles/logging.viewer, roles/compute.viewer where steps say what they need, and "
+    "roles/iam.serviceAccountUser for the account of the steps.",
     "NOT_FOUND": "there is no such project or resource.",
     "RESOURCE_EXHAUSTED": "the project's quota does not allow it. Set `max_jobs` to how many such machines it allows at once, choose "
     "another `machine_type` or `region`, or ask for a higher quota in the console.",
@@ -39,10 +42,8 @@ _REASONS = {
 }
 
 
-class VertexJobs(JobEngine):
+class VertexJobs(MachineJobs):
     """Custom jobs of one machine each."""
-
-    poll_seconds = 5.0
 
     def __init__(
         self,
@@ -60,10 +61,12 @@ class VertexJobs(JobEngine):
         max_jobs: int | None = None,
         endpoint: str | None = None,
         logging_endpoint: str,
+        compute_endpoint: str,
         timeout: float,
     ) -> None:
         self._session = session
         self._project = project
+        self._region = region
         self._parent = f"projects/{project}/locations/{region}"
         self._machine: dict[str, Any] = {"machineType": machine_type}
         if accelerator_type:
@@ -75,11 +78,11 @@ class VertexJobs(JobEngine):
         self.max_jobs = max_jobs
         self._url = f"{(endpoint or f'https://{region}-aiplatform.googleapis.com').rstrip('/')}/v1"
         self._logging = f"{logging_endpoint.rstrip('/')}/v2"
+        self._compute = f"{compute_endpoint.rstrip('/')}/compute/v1"
         self._timeout = timeout
 
     def submit(self, job: Job) -> str:
         """Create a custom job; gives its resource name."""
-        refuse_secrets(job, "Vertex AI")
         url = f"{self._url}/{self._parent}/customJobs"
         answer = self._ask("POST", url, f"start the job '{job.name}'", self.request(job))
         return str(answer["name"])
@@ -98,7 +101,11 @@ class VertexJobs(JobEngine):
         }
         if job.environment:
             container["env"] = [{"name": k, "value": v} for k, v in job.environment.items()]
-        pool = {"machineSpec": self._machine, "replicaCount": "1", "containerSpec": container}
+        machine = dict(self._machine)
+        # To other families of machines, a number is attached that goes with the type.
+        if job.resources is not None and job.resources.gpu and machine["machineType"].startswith("n1-"):
+            machine["acceleratorCount"] = job.resources.gpu
+        pool = {"machineSpec": machine, "replicaCount": "1", "containerSpec": container}
         # An attempt is begun once: whether there is another one is the run's business.
         scheduling = {"timeout": f"{runtime}s", "disableRetries": True}
         spec: dict[str, Any] = {"workerPoolSpecs": [pool], "scheduling": scheduling}
@@ -145,6 +152,27 @@ class VertexJobs(JobEngine):
         """See whether jobs can be listed. Raises as the other methods do."""
         self._ask("GET", f"{self._url}/{self._parent}/customJobs?pageSize=1", "list jobs")
 
+    def machine(self) -> Capacity:
+        """What Compute Engine says of the type of machine, and the accelerators that are attached to it."""
+        name = self._machine["machineType"]
+        what = f"see what a machine of the type {name} has"
+        query = urlencode({"filter": f'name = "{name}"'})
+        url = f"{self._compute}/projects/{self._project}/aggregated/machineTypes?{query}"
+        found = self._ask("GET", url, what).get("items", {})
+        here = [
+            one
+            for zone, listed in found.items()
+            if zone.startswith(f"zones/{self._region}-")
+            for one in listed.get("machineTypes", ())
+        ]
+        if not here:
+            raise RunError(
+                f"Compute Engine, which knows what machines have, has no type {name} in the region {self._region}."
+            )
+        built_in = sum(one["guestAcceleratorCount"] for one in here[0].get("accelerators", ()))
+        gpus = max(built_in, self._machine.get("acceleratorCount", 0))
+        return Capacity(here[0]["guestCpus"], here[0]["memoryMb"] << 20, tuple(map(str, range(gpus))))
+
     def close(self) -> None:
         """Close connections."""
         self._session.close()
@@ -179,10 +207,12 @@ class VertexJobs(JobEngine):
                 method, url, json=body, timeout=self._timeout, max_allowed_time=ATTEMPTS * self._timeout
             )
         except RefreshError as error:
-            raise EngineUnreachableError(_sentences(what, _REASONS["UNAUTHENTICATED"], str(error))) from None
+            raise EngineUnreachableError(
+                unusable(_SERVICE, what, _REASONS["UNAUTHENTICATED"], str(error))
+            ) from None
         except (RequestException, TransportError) as error:
             reason = "nothing answers there. Are the region and the network right?"
-            raise EngineUnreachableError(_sentences(what, reason, str(error))) from None
+            raise EngineUnreachableError(unusable(_SERVICE, what, reason, str(error))) from None
         return response
 
 
@@ -192,9 +222,4 @@ def _refused(response: Response, what: str) -> RunError:
     kind = RunError
     if name not in _REASONS and (name in _PASSING or response.status_code >= _ERROR_OF_SERVER):
         reason, kind = "it is busy. Try again later.", EngineUnreachableError
-    return kind(_sentences(what, reason, message(response)))
-
-
-def _sentences(what: str, reason: str, answer: str) -> str:
-    shown = sentence(" ".join(answer.split())[:_LONGEST_TEXT])
-    return f"Vertex AI cannot be used to {what}: {reason} The answer was: {shown}"
+    return kind(unusable(_SERVICE, what, reason, message(response)))

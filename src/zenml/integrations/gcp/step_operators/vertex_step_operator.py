@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import google.auth
@@ -12,38 +10,37 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.oauth2 import service_account
 from pydantic import Field, field_validator, model_validator
 
-from zenml.enums import StackComponentType
 from zenml.exceptions import StackValidationError
 from zenml.integrations.gcp.rest import LOGIN, SCOPE, authorized, token_request
 from zenml.integrations.gcp.step_operators.vertex_jobs import VertexJobs
-from zenml.stack import StackValidator
-from zenml.stack.checks import tried
-from zenml.step_operators.job_step_operator import JobStepOperator
+from zenml.step_operators.machine_step_operator import MachineStepOperator
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from typing_extensions import Self
 
-    from zenml.jobs import JobEngine
-    from zenml.stack.checks import Check
+    from zenml.step_operators.machine_step_operator import MachineJobs
 
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 
 
-class VertexStepOperator(JobStepOperator):
+class VertexStepOperator(MachineStepOperator):
     """Executes steps as custom jobs of Vertex AI, each on a machine of its own.
 
     Jobs are started with the application default credentials, or those of the key in the file `service_account_path`; the steps
     themselves have the rights of `workload_service_account`, else of Vertex AI's own agent. `project` is by default that of the
-    credentials. `network` is one that steps reach private addresses by: projects/NUMBER/global/networks/NAME. `endpoint` and
-    `logging_endpoint` are other addresses of the services, as for Private Service Connect.
+    credentials. `network` is one that steps reach private addresses by: projects/NUMBER/global/networks/NAME. A step that asks for devices
+    gets as many of the `accelerator_count` of a machine of the family n1, others get all. `endpoint`, `logging_endpoint` and
+    `compute_endpoint` are other addresses of the services, as for Private Service Connect.
     """
 
     FLAVOR: ClassVar[str] = "vertex"
 
-    uses_image: ClassVar[bool] = True
+    remedy: ClassVar[str] = (
+        "set its `machine_type` to one that has it, or `accelerator_type` and `accelerator_count`"
+    )
 
     region: str
     project: str | None = None
@@ -56,10 +53,9 @@ class VertexStepOperator(JobStepOperator):
     workload_service_account: str | None = None
     network: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
-    max_jobs: int | None = Field(None, gt=0)
     endpoint: str | None = None
     logging_endpoint: str = "https://logging.googleapis.com"
-    timeout: float = Field(10, gt=0)
+    compute_endpoint: str = "https://compute.googleapis.com"
 
     @field_validator("region")
     @classmethod
@@ -90,25 +86,8 @@ class VertexStepOperator(JobStepOperator):
         """The field `base_image`."""
         return self.base_image
 
-    @property
-    def validator(self) -> StackValidator:
-        """There is a registry to pull images from, and steps reach every component."""
-        return StackValidator({StackComponentType.CONTAINER_REGISTRY}, self._all_reach)
-
-    def jobs(self) -> JobEngine:
+    def jobs(self) -> MachineJobs:
         """Custom jobs."""
-        return self._engine()
-
-    def check(self) -> Iterator[Check]:
-        """The credentials are accepted, and may see jobs."""
-        yield from super().check()
-        yield tried("jobs", self._look)
-
-    def _look(self) -> None:
-        with closing(self._engine()) as engine:
-            engine.look()
-
-    def _engine(self) -> VertexJobs:
         request = token_request()
         credentials, project = self._credentials(request)
         if not (self.project or project):
@@ -129,6 +108,7 @@ class VertexStepOperator(JobStepOperator):
             max_jobs=self.max_jobs,
             endpoint=self.endpoint,
             logging_endpoint=self.logging_endpoint,
+            compute_endpoint=self.compute_endpoint,
             timeout=self.timeout,
         )
 
