@@ -231,8 +231,7 @@ class Stack:
                     component.validator.validate(self)
                 except StackValidationError as error:
                     reasons.append(str(error))
-            carried = type_ is _T.SECRETS_MANAGER and self.orchestrator.carries_secrets
-            if component.reach < spread and not carried:
+            if component.reach < spread and not self.orchestrator.does_without(component):
                 reasons.append(
                     f"The {type_.display} '{component.name}' can only be used from the same {component.reach.name.lower()}, but the steps "
                     f"of the orchestrator '{self.orchestrator.name}' run on other ones: choose a {type_.display} that they can reach."
