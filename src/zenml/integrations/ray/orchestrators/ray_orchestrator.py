@@ -10,13 +10,13 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from zenml.enums import ExecutionStatus, Reach
-from zenml.exceptions import RunError, StepCrashedError
+from zenml.enums import Reach
+from zenml.exceptions import RunError
 from zenml.integrations.ray.cluster import RayCluster, counted, node_capacity, task_options, together
 from zenml.integrations.ray.driver import ClusterGoneError, give_back
 from zenml.integrations.ray.tasks import Kept
-from zenml.model.runs import ErrorRecord, StepOutcome
-from zenml.orchestrators.attempt_host import PackedRunner, ReportedError, received
+from zenml.model.runs import StepOutcome
+from zenml.orchestrators.attempt_host import PackedRunner, completed, lost, received
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator, Executor, StepRunner
 from zenml.stack.capacity import Reservations
 
@@ -31,8 +31,6 @@ _PATIENCE = 5.0
 
 _AHEAD = 16
 """How many steps for each core Ray is given, so that a core need not wait for this process between two of them."""
-
-_STALE = "zenml.exceptions.StaleAttemptError"
 
 
 class RayOrchestrator(RayCluster, BaseOrchestrator):
@@ -136,7 +134,7 @@ class _RayExecutor(Executor):
                 try:
                     self._end(ended.key, self._outcome(attempt, ended))
                 except BaseException as error:  # noqa: BLE001  told when all are settled
-                    self._end(ended.key, _given_up(attempt.task))
+                    self._end(ended.key, StepOutcome.given_up(attempt.task))
                     raised.append(error)
             if raised:
                 raise raised[0]
@@ -166,14 +164,14 @@ class _RayExecutor(Executor):
             if attempt.deadline > now:
                 continue
             if attempt.is_forced:
-                self._end(key, _given_up(attempt.task))
+                self._end(key, StepOutcome.given_up(attempt.task))
                 continue
             attempt.is_forced, attempt.deadline = True, now + _PATIENCE
             self._driver.cancel(key, force=True)
 
     def _gone(self, error: ClusterGoneError) -> RunError:
         for attempt in list(self._attempts.items()):
-            self._end(attempt[0], _given_up(attempt[1].task))
+            self._end(attempt[0], StepOutcome.given_up(attempt[1].task))
         return RunError(
             f"{error} Steps of the run '{self._run_name}' were under way. Start the cluster again, and go on with what is finished by "
             f"`zenml pipeline runs resume {self._run_name}`."
@@ -183,33 +181,12 @@ class _RayExecutor(Executor):
         task = attempt.task
         if not ended.error:
             outcome: StepOutcome = pickle.loads(ended.value)  # noqa: S301  from a process that this one has started
-            error = outcome.exception
-            is_stale = isinstance(error, ReportedError) and (
-                error.report.error is not None and error.report.error.type == _STALE
-            )
-            return (is_stale and self._recorded(task)) or received(outcome, task)
+            return received(outcome, task, self._store)
         if ended.error == "cancelled" or attempt.deadline < float("inf"):
-            return self._recorded(task) or _given_up(task)
-        return self._recorded(task) or _crashed(task, ended.reason)
-
-    def _recorded(self, task: StepTask) -> StepOutcome | None:
-        """What is recorded of a step that was completed by a process which was lost before it could say so."""
-        if self._store.step(task.step_run_id).status is not ExecutionStatus.COMPLETED:
-            return None
-        artifacts = tuple(self._store.outputs(task.step_run_id).values())
-        return StepOutcome(task, ExecutionStatus.COMPLETED, artifacts)
+            return completed(task, self._store) or StepOutcome.given_up(task)
+        return lost(task, ended.reason, self._store)
 
     def _end(self, key: str, outcome: StepOutcome) -> None:
         del self._attempts[key], self._keys[outcome.task.step_run_id]
         self._reserved.release(outcome.task.step_run_id)
         self._ended.append(outcome)
-
-
-def _given_up(task: StepTask) -> StepOutcome:
-    return StepOutcome(task, ExecutionStatus.CANCELLED, is_recorded=False)
-
-
-def _crashed(task: StepTask, reason: str) -> StepOutcome:
-    error = StepCrashedError(f"The step '{task.label}' could not be brought to its end: {reason}")
-    record = ErrorRecord("zenml.exceptions.StepCrashedError", error.message)
-    return StepOutcome(task, ExecutionStatus.CRASHED, error=record, exception=error, is_recorded=False)
