@@ -28,7 +28,7 @@ from zenml.jobs import JobState, JobStatus
 from zenml.jobs.secrets import carried_secrets
 from zenml.logger import get_logger
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator
-from zenml.orchestrators.exporter import Exporter, Graph, refuse_mapped_steps
+from zenml.orchestrators.exporter import Exporter, Graph, refuse_mapped_steps, refuse_step_operators
 from zenml.stack import capacity
 from zenml.stack.capacity import Capacity
 from zenml.stack.checks import Check, tried
@@ -119,6 +119,7 @@ class KubeflowOrchestrator(BaseOrchestrator):
         """See that KFP is there, and can give each step what it needs."""
         _version()
         refuse_mapped_steps(deployment, self, "a package of KFP has as many tasks as were compiled into it")
+        refuse_step_operators(deployment, self)
         own = [(s.name, s.resources) for s in deployment.steps if s.resources and s.step_operator is None]
         if self.endpoint is not None:
             reasons = [
