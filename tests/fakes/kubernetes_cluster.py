@@ -114,6 +114,10 @@ class FakeKubernetes(Fake):
         self.events: list[Document] = []
         self.asked: list[str] = []
         """Each request that was made, as "GET PATH"."""
+        self.made: list[Document] = []
+        """Each Job and each Secret, also when it is gone."""
+        self.pulled: list[str] = []
+        """Images that were not there when a pod wanted them, and came from a registry."""
         self.is_gone = False
         self.lost_answers = 0
         """To how many more requests that make something the answer is lost on its way."""
@@ -208,6 +212,7 @@ class FakeKubernetes(Fake):
                 raise Refused(422, "Invalid", f"resources.requests[{name}]: must be an integer")
         if asked.form.get("dryRun") != "All":
             self.jobs[job["metadata"]["name"]] = job
+            self.made.append(job)
             self._control(job)
         return Answer(job, 201)
 
@@ -233,6 +238,7 @@ class FakeKubernetes(Fake):
         texts = secret.pop("stringData", {})
         secret["data"] = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
         self.secrets[secret["metadata"]["name"]] = secret
+        self.made.append(secret)
         self._collect()
         return Answer(secret, 201)
 
@@ -419,6 +425,7 @@ class FakeKubernetes(Fake):
                 reason = "ImagePullBackOff"
                 pod.gone.wait(0.2)
             else:
+                self.pulled.append(image)
                 return True
         return False
 

@@ -32,6 +32,8 @@ def cluster(
     """The cluster as the one that clients find; each test leaves nothing behind there."""
     monkeypatch.setenv("KUBECONFIG", str(module_cluster.folder / "kubeconfig"))
     monkeypatch.setattr(KubernetesJobs, "poll_seconds", 0.1)
+    module_cluster.made.clear()
+    module_cluster.pulled.clear()
     yield module_cluster
     assert module_cluster.jobs == {}
     assert module_cluster.secrets == {}
