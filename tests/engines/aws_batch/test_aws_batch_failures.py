@@ -117,9 +117,18 @@ def test_jobs_are_asked_for_by_hundreds() -> None:
 # What is refused
 
 
-def test_secrets_of_the_environment_cannot_be_handed_on(engine: JobEngine) -> None:
-    with pytest.raises(RunError, match="AWS Batch has no way to hand secrets on"):
-        engine.submit(job("pass", secrets='{"secrets": null, "environment": {"TOKEN": "x"}}'))
+def test_variables_of_this_environment_cannot_be_handed_on(
+    batch: AWSBatchOrchestrator, remote: dict[str, StackComponent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUCKET_SECRET", "correct-horse")
+    remote["artifact_store"] = remote["artifact_store"].updated({"token": "{{env.BUCKET_SECRET}}"})
+    with isolated_stack(orchestrator=batch, **remote) as stack:
+        with pytest.raises(
+            StackValidationError, match=r"artifact store 'bucket': \{\{env.BUCKET_SECRET}}"
+        ) as refused:
+            programs.chain(length=1).run()
+        assert stack.metadata_store.count_runs() == 0
+    assert "correct-horse" not in str(refused.value)
 
 
 def test_a_queue_that_does_not_exist(batch: AWSBatchOrchestrator, remote: dict[str, StackComponent]) -> None:
@@ -165,9 +174,9 @@ def test_what_no_machine_of_the_queue_has(
         beyond().run()
     assert str(refused.value) == (
         "The queue 'steps' of the orchestrator 'batch' has less than these steps need:\n"
-        "  the step 'immodest' needs license, which Batch does not know\n"
         "  the step 'immodest' needs cpu: 17, of 16\n"
-        "Let them ask for less, or raise maxvCpus of the queue's compute environments."
+        "  the step 'immodest' needs license: 1, of 0\n"
+        "Let them ask for less, or raise maxvCpus of the queue's compute environments; Batch knows no tokens."
     )
 
 

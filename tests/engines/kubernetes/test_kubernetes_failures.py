@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import json
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import kubernetes_validate
 import pytest
@@ -26,7 +25,7 @@ from zenml.integrations.kubernetes import jobs
 from zenml.integrations.kubernetes.manifests import job_manifest, secret_manifests
 from zenml.integrations.kubernetes.orchestrators import KubernetesOrchestrator
 from zenml.jobs import Job, JobEngine, JobState, JobStatus
-from zenml.model.deployment import ResourceSpec
+from zenml.model.deployment import Deployment, ResourceSpec, StackSpec, StepSpec
 from zenml.orchestrators import job_executor
 from zenml.pipelines import pipeline
 from zenml.stack import StackComponent
@@ -193,11 +192,10 @@ def test_a_registry_that_wants_a_password(
     cluster: FakeKubernetes,
     docker_engine: DockerEngine,
     guarded_image_registry: ImageRegistry,
-    orchestrator: KubernetesOrchestrator,
+    engine: JobEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jobs, "_PULL_PATIENCE", 2.0)
-    engine = orchestrator.jobs()
     registry = guarded_image_registry
     image, login = f"{registry.address}/tests/kubernetes:1", (registry.username, registry.password)
     archive = io.BytesIO()
@@ -214,21 +212,8 @@ def test_a_registry_that_wants_a_password(
     assert "no basic auth credentials" in end_of(engine, ids[0]).reason
     # It was pulled, and there is nothing in it.
     assert end_of(engine, ids[1]).reason.startswith("exit code 128; StartError (")
-    engine.close()
-    with docker_engine.client() as client:
-        client.images.remove(image, force=True)
-    # As `kubectl create secret docker-registry team` makes one.
-    login_there = {"username": registry.username, "password": registry.password}
-    content = json.dumps({"auths": {registry.address: login_there}}).encode()
-    cluster.secrets["team"] = {
-        "metadata": {"name": "team"},
-        "data": {".dockerconfigjson": base64.b64encode(content).decode()},
-    }
-    other = orchestrator.updated({"image_pull_secrets": ["team"]}).jobs()
-    id_ = other.submit(job("z-team", image=image))
-    assert end_of(other, id_).reason.startswith("exit code 128; StartError (")
-    other.close()
-    del cluster.secrets["team"]
+    for id_ in ids:
+        engine.remove(id_)
 
 
 def test_a_node_that_does_not_say_that_a_pod_has_ended(
@@ -436,22 +421,23 @@ def test_a_step_that_fits_on_no_node(
             "  the step 'greedy' needs cpu: 2, of 1.5\n"
             "  the step 'greedy' needs memory: 16 GB, of 8.59 GB\n"
             "  the step 'greedy' needs gpu: 1, of 0\n"
-            "Let them ask for less, or add such a node. If the cluster adds nodes by itself, set the orchestrator's `grows`."
+            "Let them ask for less, or add such a node. If the cluster adds nodes by itself, set the field `grows`."
         )
         with pytest.raises(
             StackValidationError, match="Kubernetes has no resource 'license': name them as the nodes"
         ):
             licensing().run()
         assert stack.metadata_store.count_runs() == 0
-    spec = {"greedy": ResourceSpec(2, 16 * 10**9, 1)}
-    orchestrator.updated({"grows": True}).check_steps(spec)
+    spec = StepSpec("greedy", "m:greedy", "greedy", resources=ResourceSpec(2, 16 * 10**9, 1))
+    deployment = Deployment("p", "r", uuid4(), (spec,), StackSpec("s", {}))
+    orchestrator.updated({"grows": True}).check_deployment(deployment)
     tolerant = orchestrator.updated({"tolerations": [{"key": "gpu", "operator": "Exists"}]})
-    tolerant.check_steps(spec)
-    with pytest.raises(StackValidationError, match="a node"):
-        tolerant.updated({"node_selector": {"pool": "none"}}).check_steps(spec)
+    tolerant.check_deployment(deployment)
+    with pytest.raises(StackValidationError, match="the step 'greedy' needs cpu: 2, of 0"):
+        tolerant.updated({"node_selector": {"pool": "none"}}).check_deployment(deployment)
     cluster.forbidden[cluster.admin] = {("list", "nodes")}
     try:
-        orchestrator.check_steps(spec)  # who may not look at nodes is not refused
+        orchestrator.check_deployment(deployment)  # who may not look at nodes is not refused
     finally:
         cluster.forbidden[cluster.admin] = set()
 

@@ -166,23 +166,25 @@ def test_a_step_that_needs_more_than_any_node_has_is_refused_before_the_run(tmp_
     )
 
 
-@step(step_operator="operator", resources=Resources(cpu=3))
-def greedy_there() -> int:
+@step(step_operator="operator")
+def work_there() -> int:
     return 1
 
 
 @pipeline
-def needing_there() -> None:
-    greedy_there()
+def working_there() -> None:
+    work_there()
 
 
 def test_what_slurm_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
-    operator = SlurmStepOperator(name="operator", path=str(tmp_path / "jobs"), poll_seconds=0.2)
+    operator = SlurmStepOperator(
+        name="operator", path=str(tmp_path / "jobs"), poll_seconds=0.2, options=["--constraint=nothing"]
+    )
     with isolated_stack(tmp_path / "world", step_operator=operator), pytest.raises(RunError) as raised:
-        needing_there().run()
+        working_there().run()
     assert str(raised.value) == (
-        "The step 'greedy_there' was not taken by Slurm. Slurm refuses it: CPU count per node can not be satisfied; Requested node "
-        "configuration is not available. Change the step's resources, or the options of the step operator 'operator'."
+        "The step 'work_there' was not taken by Slurm. Slurm refuses it: Invalid feature specification. Change the step's resources, or "
+        "the options of the step operator 'operator'."
     )
     assert not list((tmp_path / "jobs").iterdir())
 

@@ -3,15 +3,18 @@
 import os
 import stat
 from pathlib import Path
+from uuid import uuid4
 
+import psutil
 import pytest
 
 from tests.guides import run_guide
+from tests.services import free_port
 from zenml.enums import CheckOutcome, Reach
 from zenml.exceptions import ConfigurationError, RunError, StackValidationError
 from zenml.integrations.spark.step_operators import SparkStepOperator
 from zenml.jobs import Job
-from zenml.model.deployment import ResourceSpec
+from zenml.model.deployment import Deployment, ResourceSpec, StackSpec, StepSpec
 from zenml.pipelines import pipeline
 from zenml.step_operators import BaseStepOperator
 from zenml.steps import Resources, step
@@ -25,11 +28,20 @@ HERE = {"spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false", "spark.de
 
 
 @pytest.fixture
-def operator(spark_master: str, monkeypatch: pytest.MonkeyPatch) -> SparkStepOperator:
+def master_page(spark_master: str) -> str:
+    """The address of the master's web page, as its process was told."""
+    port = spark_master.rpartition(":")[2]
+    words = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    (page,) = (one[one.index("--webui-port") + 1] for one in words if ["--port", port] == one[-4:-2])
+    return f"http://127.0.0.1:{page}"
+
+
+@pytest.fixture
+def operator(spark_master: str, master_page: str, monkeypatch: pytest.MonkeyPatch) -> SparkStepOperator:
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     path = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
-    return SparkStepOperator(name="operator", master=spark_master, conf=HERE)
+    return SparkStepOperator(name="operator", master=spark_master, master_page=master_page, conf=HERE)
 
 
 class TestSpark(StepOperatorConformance):
@@ -79,6 +91,44 @@ def test_a_step_computes_on_the_executors(
         "is_elsewhere": True,
         "odd": odd,
     }
+
+
+def needing(need: ResourceSpec) -> Deployment:
+    step = StepSpec("heavy", "m:heavy", "heavy", step_operator="operator", resources=need)
+    return Deployment("p", "r", uuid4(), (step,), StackSpec("s", {}))
+
+
+def test_what_no_worker_has_is_refused_before_the_run(operator: SparkStepOperator, spark_master: str) -> None:
+    operator.check_deployment(needing(ResourceSpec(cpu=2, memory=2 << 30)))
+    with pytest.raises(StackValidationError) as refused:
+        operator.check_deployment(needing(ResourceSpec(3, 4 << 30, 1, {"fpga": 1})))
+    assert str(refused.value) == (
+        f"No worker of the master {spark_master} of the step operator 'operator' has what these steps need:\n"
+        "  the step 'heavy' needs cpu: 3, of 2\n"
+        "  the step 'heavy' needs memory: 4.295 GB, of 2.147 GB\n"
+        "  the step 'heavy' needs gpu: 1, of 0\n"
+        "  the step 'heavy' needs fpga: 1, of 0\n"
+        "Let them ask for less, or start a worker that has it, as by `start-worker.sh --cores 8 --memory 32g`."
+    )
+
+
+def test_a_page_that_does_not_tell(operator: SparkStepOperator) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(StackValidationError, match="does not answer, .* correct its `master_page`"):
+        operator.updated({"master_page": nowhere}).check_deployment(needing(ResourceSpec(cpu=64)))
+    # Nobody is known who could tell.
+    operator.updated({"master": "spark://127.0.0.1:1", "master_page": None}).check_deployment(
+        needing(ResourceSpec(cpu=64))
+    )
+    operator.updated({"master": "yarn", "master_page": None}).check_deployment(needing(ResourceSpec(cpu=64)))
+
+
+@pytest.mark.parametrize(("master", "cores"), [("local", "1"), ("local[3]", "3"), ("local[2,4]", "2")])
+def test_a_local_master_has_its_threads(master: str, cores: str) -> None:
+    operator = SparkStepOperator(name="operator", master=master)
+    with pytest.raises(StackValidationError, match=rf"needs cpu: 64, of {cores}\n"):
+        operator.check_deployment(needing(ResourceSpec(cpu=64)))
+    assert operator._properties(ResourceSpec(memory=1 << 30))["spark.driver.memory"] == "1048576k"
 
 
 def test_properties_are_in_a_file_and_not_among_the_arguments(
@@ -132,6 +182,7 @@ def test_what_spark_submit_refuses_is_shown(operator: SparkStepOperator) -> None
     ("fields", "said"),
     [
         ({"master": "nowhere"}, "is no master of Spark: expected one as spark://host:7077"),
+        ({"master_page": "host:8080"}, "is no web page: expected one as http://host:8080"),
         ({"conf": {"cores": "1"}}, "'cores' is no property of Spark"),
         ({"conf": {"spark.submit.deployMode": "cluster"}}, "the deploy mode is 'client', always"),
     ],

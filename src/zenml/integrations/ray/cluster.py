@@ -165,18 +165,12 @@ class RayCluster(ExecutingComponent):
 
     def check_deployment(self, deployment: Deployment) -> None:
         """See that the cluster takes tasks, and for each step has a node with what it needs."""
-        needs = {step.name: step.resources for step in self.own_steps(deployment)}
         if self.address is None and not self.shared:
-            self.check_needs(needs, [self._own_node()])
-            return
-        driver = self.connect()
-        try:
-            self.check_needs(needs, driver.nodes)
-        finally:
+            nodes = [self._own_node()]
+        else:
+            driver = self.connect()
+            nodes = list(driver.nodes)
             give_back(driver)
-
-    def check_needs(self, needs: Mapping[str, ResourceSpec | None], there: Sequence[Node]) -> None:
-        """See that for each step there is a node with what it needs. Raises StackValidationError."""
         if self.grows:
             return
         started = (
@@ -184,8 +178,8 @@ class RayCluster(ExecutingComponent):
             "the cluster adds nodes by itself, set the field grows"
         )
         refuse_unmet(
-            {name: counted(need) for name, need in needs.items()},
-            [node_capacity(one.resources) for one in there],
+            {step.name: counted(step.resources) for step in self.own_steps(deployment)},
+            [node_capacity(one.resources) for one in nodes],
             lacking=f"No node of the {self.TYPE.display} '{self.name}' has what these steps need",
             remedy=f"Let them ask for less{'' if self.address is None else started}.",
         )

@@ -32,7 +32,6 @@ class RayJobs(JobEngine):
         """Give Ray a task."""
         if self._driver is None:
             self._driver = self._cluster.connect(job.requirements)
-        self._cluster.check_needs({job.step: job.resources}, self._driver.nodes)
         arguments = (job.command, dict(job.environment), job.secrets, self._cluster.grace_seconds)
         options = {**task_options(job.resources), "name": job.step or job.name}
         try:
