@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from zenml.artifact_stores import LocalArtifactStore
+from zenml.container_registries import DefaultContainerRegistry
 from zenml.enums import Reach, StackComponentType
 from zenml.exceptions import DoesNotExistException, StackComponentInterfaceError, StackValidationError
 from zenml.metadata_stores import SQLiteMetadataStore
@@ -20,9 +21,15 @@ from zenml.stack.flavors import check_flavor_class, find_flavor, import_class, l
 class Cluster(LocalOrchestrator):
     FLAVOR: ClassVar[str] = "cluster"
 
+    here: bool = False
+
     @property
     def spread(self) -> Reach:
         return Reach.NETWORK
+
+    @property
+    def is_here(self) -> bool:
+        return self.here
 
 
 class Demanding(LocalOrchestrator):
@@ -75,6 +82,15 @@ def test_components_must_reach_as_far_as_the_steps_are_spread(tmp_path: Path) ->
         make(tmp_path, orchestrator=Cluster(name="c")).validate()
     assert "metadata store 'm' can only be used from the same host" in str(caught.value)
     assert "artifact store 'a' can only be used from the same host" in str(caught.value)
+
+
+def test_a_container_registry_of_this_machine_will_do_for_an_engine_of_this_machine(tmp_path: Path) -> None:
+    for is_here in (True, False):
+        orchestrator = Cluster(name="c", here=is_here)
+        registry = DefaultContainerRegistry(name="r", uri="localhost:5000")
+        with pytest.raises(StackValidationError) as caught:
+            make(tmp_path, orchestrator=orchestrator, container_registry=registry).validate()
+        assert ("The container registry 'r' can only be used" in str(caught.value)) is not is_here
 
 
 def test_components_may_make_demands(tmp_path: Path) -> None:
