@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import tarfile
 import threading
 import time
@@ -192,10 +194,11 @@ def test_a_registry_that_wants_a_password(
     cluster: FakeKubernetes,
     docker_engine: DockerEngine,
     guarded_image_registry: ImageRegistry,
-    engine: JobEngine,
+    orchestrator: KubernetesOrchestrator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jobs, "_PULL_PATIENCE", 2.0)
+    engine = orchestrator.jobs()
     registry = guarded_image_registry
     image, login = f"{registry.address}/tests/kubernetes:1", (registry.username, registry.password)
     archive = io.BytesIO()
@@ -212,8 +215,21 @@ def test_a_registry_that_wants_a_password(
     assert "no basic auth credentials" in end_of(engine, ids[0]).reason
     # It was pulled, and there is nothing in it.
     assert end_of(engine, ids[1]).reason.startswith("exit code 128; StartError (")
-    for id_ in ids:
-        engine.remove(id_)
+    engine.close()
+    with docker_engine.client() as client:
+        client.images.remove(image, force=True)
+    # As `kubectl create secret docker-registry team` makes one.
+    login_there = {"username": registry.username, "password": registry.password}
+    content = json.dumps({"auths": {registry.address: login_there}}).encode()
+    cluster.secrets["team"] = {
+        "metadata": {"name": "team"},
+        "data": {".dockerconfigjson": base64.b64encode(content).decode()},
+    }
+    other = orchestrator.updated({"image_pull_secrets": ["team"]}).jobs()
+    id_ = other.submit(job("z-team", image=image))
+    assert end_of(other, id_).reason.startswith("exit code 128; StartError (")
+    other.close()
+    del cluster.secrets["team"]
 
 
 def test_a_node_that_does_not_say_that_a_pod_has_ended(
