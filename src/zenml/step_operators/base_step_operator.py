@@ -61,7 +61,7 @@ class BaseStepOperator(ExecutingComponent):
             for type_, component in stack.components.items()
             if component is not self
             and component.reach < self.spread
-            and not (type_ is StackComponentType.SECRETS_MANAGER and self.carries_secrets)
+            and not self.does_without(component)
         ]
         return not short, (
             f"steps that the step operator '{self.name}' executes cannot reach {' and '.join(short)}: "
