@@ -206,7 +206,7 @@ def _document(result: Pruning) -> dict[str, Any]:
     return {
         "dry_run": result.dry_run,
         "artifacts": sum(one.artifacts for one in result.runs),
-        "bytes": sum(one.bytes for one in (*result.runs, *result.leftovers, *result.code)),
+        "bytes": sum(one.bytes for each in (result.runs, result.leftovers, result.code) for one in each),
         "runs": [
             {
                 "pipeline": one.run.pipeline,
