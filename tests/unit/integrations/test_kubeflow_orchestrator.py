@@ -195,6 +195,14 @@ def test_an_endpoint_that_is_not_there() -> None:
 # What is refused before the run
 
 
+def test_nodes_have_no_tokens(endpoint: str) -> None:
+    step = replace(graph().deployment.steps[0], resources=ResourceSpec(cpu=900, custom={"license": 1}))
+    with pytest.raises(StackValidationError, match="the step 'first' needs license: 1, of 0"):
+        KubeflowOrchestrator(name="kubeflow", endpoint=endpoint).check_deployment(
+            replace(graph().deployment, steps=(step,))
+        )
+
+
 def test_nodes_elsewhere_need_a_registry() -> None:
     there = KubeflowOrchestrator(name="kubeflow", endpoint="https://kubeflow.example.org/pipeline")
     with pytest.raises(
@@ -211,6 +219,8 @@ def test_variables_of_this_environment_are_not_handed_on(endpoint: str, monkeypa
         StackComponentType.ARTIFACT_STORE, "bucket", "s3", uuid4(), {"secret": "{{env.BUCKET_SECRET}}"}
     )
     deployment = replace(graph().deployment, stack=StackSpec("s", {store.type: store}))
-    with pytest.raises(StackValidationError, match="no way to hand on: BUCKET_SECRET") as refused:
+    with pytest.raises(
+        StackValidationError, match=r"no way to hand them on.*\n.*'bucket': {{env.BUCKET_SECRET}}"
+    ) as refused:
         there.check_deployment(deployment)
     assert "s3cr3t-value" not in str(refused.value)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -25,12 +25,12 @@ from zenml.exceptions import MissingPackageError, RunError, StackValidationError
 from zenml.integrations.kubeflow.orchestrators.kubeflow_api import KubeflowAPI
 from zenml.integrations.kubeflow.orchestrators.task import Task
 from zenml.jobs import JobState, JobStatus
-from zenml.jobs.secrets import carried_secrets
+from zenml.jobs.secrets import refuse_variables
 from zenml.logger import get_logger
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator
 from zenml.orchestrators.exporter import Exporter, Graph, refuse_mapped_steps, refuse_step_operators
 from zenml.stack import capacity
-from zenml.stack.capacity import Capacity
+from zenml.stack.capacity import Capacity, refuse_unmet
 from zenml.stack.checks import Check, tried
 
 if TYPE_CHECKING:
@@ -120,48 +120,36 @@ class KubeflowOrchestrator(BaseOrchestrator):
         _version()
         refuse_mapped_steps(deployment, self, "a package of KFP has as many tasks as were compiled into it")
         refuse_step_operators(deployment, self)
-        own = [(s.name, s.resources) for s in deployment.steps if s.resources and s.step_operator is None]
-        if self.endpoint is not None:
-            reasons = [
-                f"  the step '{name}' needs {', '.join(need.custom)}: Kubernetes knows cores, memory and devices alone"
-                for name, need in own
-                if need.custom
-            ]
-        else:
-            there = Capacity(capacity.cores(), capacity.memory(), capacity.devices(), {}) if own else None
-            reasons = [
-                f"  the step '{name}' needs {reason}"
-                for name, need in own
-                for reason in (there.lacks([need]) if there else ())
-            ]
-        if reasons:
-            raise StackValidationError(
-                f"The orchestrator '{self.name}' cannot give these steps what they need:\n"
-                + "\n".join(reasons)
-            )
-        if self.endpoint is not None:
-            self._check_endpoint_for(deployment)
-
-    def exporter(self, deployment: Deployment) -> Exporter:
-        """Compiles a package, and runs it."""
-        return _LocalExporter(self) if self.endpoint is None else _RemoteExporter(self)
-
-    def _check_endpoint_for(self, deployment: Deployment) -> None:
+        needs = self.needs(deployment)
+        if self.endpoint is None:
+            if needs:
+                refuse_unmet(
+                    needs,
+                    [capacity.here()],
+                    lacking=f"The orchestrator '{self.name}' executes steps on this machine, which has less than these need",
+                    remedy="Let them ask for less, or give the orchestrator an endpoint.",
+                )
+            return
+        refuse_unmet(
+            {name: replace(need, cpu=None, memory=None, gpu=0) for name, need in needs.items()},
+            [Capacity(0, 0)],
+            lacking=f"The nodes of the orchestrator '{self.name}' have no tokens, which these steps need",
+            remedy="Let them ask for cores, memory and devices alone, or use another orchestrator.",
+        )
         if StackComponentType.CONTAINER_REGISTRY not in deployment.stack.components and not self.is_here:
             raise StackValidationError(
                 f"The nodes of the orchestrator '{self.name}' get images from a container registry, and the stack "
                 f"'{deployment.stack.name}' has none: add one, see `zenml container-registry register --help`."
             )
-        if (carried := carried_secrets(deployment, None)) is not None:
-            names = ", ".join(sorted(json.loads(carried)["environment"]))
-            raise StackValidationError(
-                f"What is referred to needs variables of this environment, which the orchestrator '{self.name}' has no way to hand on: "
-                f"{names}. Refer to secrets of a secrets manager that the steps can reach."
-            )
+        refuse_variables(self, deployment)
         try:
             KubeflowAPI(self).check()
         except RunError as error:
             raise StackValidationError(error.message) from None
+
+    def exporter(self, deployment: Deployment) -> Exporter:
+        """Compiles a package, and runs it."""
+        return _LocalExporter(self) if self.endpoint is None else _RemoteExporter(self)
 
 
 class _LocalExporter(Exporter):
@@ -259,9 +247,9 @@ class _RemoteExporter(Exporter):
         if run.error is not None:
             reason += f", {run.error.message}"
         tasks = (run.run_details and run.run_details.task_details) or []
-        failed = {self._steps.get(task.display_name) for task in tasks if str(task.state) == "FAILED"} - {None}
+        failed = {task.display_name for task in tasks if str(task.state) == "FAILED"} & self._steps.keys()
         if failed:
-            reason += f"; of its tasks: {', '.join(map(repr, sorted(map(str, failed))))}"
+            reason += f"; of its tasks: {', '.join(repr(self._steps[name]) for name in sorted(failed))}"
         return reason
 
 
