@@ -209,3 +209,25 @@ def test_control_groups_limit_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp
     (tmp_path / "a" / "memory.max").write_text("1000000\n")
     assert capacity.cores() == 0.5
     assert capacity.memory() == 1_000_000 < unlimited
+
+
+def test_what_several_places_lack() -> None:
+    wide, deep = Capacity(8, 4 * 10**9), Capacity(2, 64 * 10**9, ("0",), {"license": 1})
+
+    def refusal(*places: Capacity, **need: float) -> str:
+        with pytest.raises(StackValidationError) as refused:
+            capacity.refuse_unmet(
+                {"train": ResourceSpec(**need)},
+                places,
+                lacking="No node has what these need",
+                remedy="Ask for less.",
+            )
+        first, *reasons, last = str(refused.value).splitlines()
+        assert (first, last) == ("No node has what these need:", "Ask for less.")
+        return "; ".join(reason.removeprefix("  the step 'train' needs ") for reason in reasons)
+
+    # What none has at all is told by the most that one has; what one alone does not have, by the nearest.
+    assert refusal(wide, deep, cpu=16, gpu=2) == "cpu: 16, of 8; gpu: 2, of 1"
+    assert refusal(wide, deep, cpu=4, gpu=1) == "gpu: 1, of 0"
+    assert refusal(cpu=1) == "cpu: 1, of 0"
+    capacity.refuse_unmet({"train": ResourceSpec(2, gpu=1)}, [wide, deep], lacking="", remedy="")
