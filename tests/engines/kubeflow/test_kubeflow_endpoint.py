@@ -24,7 +24,7 @@ from zenml.testing.conformance import programs
 from zenml.testing.isolation import isolated_stack
 from zenml.testing.running import last_run
 
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 @pytest.fixture
