@@ -93,7 +93,10 @@ class FakeKubeflowPipelines(Fake):
             raise ConnectionResetError
         if asked.headers.get("Authorization") != f"Bearer {self.token}":
             if self.shows_login:
-                return Answer("<html>Log in</html>")
+                is_there = asked.path == "/login"
+                return (
+                    Answer("<html>", 200) if is_there else Answer("", 302, {"Location": f"{self.url}/login"})
+                )
             return Answer({"error": "no", "code": 16, "message": "who is that?"}, 401)
         try:
             return super().answer(asked)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from google.protobuf import json_format
 from zenml.enums import Reach, StackComponentType
 from zenml.exceptions import ConfigurationError, StackValidationError
 from zenml.integrations.kubeflow.orchestrators import KubeflowOrchestrator
+from zenml.integrations.kubeflow.orchestrators.kubeflow_api import KubeflowAPI
 from zenml.integrations.kubeflow.orchestrators.package import make_pipeline, task_names
 from zenml.integrations.kubeflow.orchestrators.task import Task
 from zenml.jobs import EngineUnreachableError, JobState
@@ -190,6 +192,14 @@ def test_an_endpoint_that_is_not_there() -> None:
     there = KubeflowOrchestrator(name="kubeflow", endpoint="http://127.0.0.1:9")
     with pytest.raises(EngineUnreachableError, match=r"http://127.0.0.1:9 .*does not answer"):
         there.exporter(graph().deployment).submit(graph())
+
+
+def test_an_endpoint_that_never_answers(monkeypatch) -> None:
+    monkeypatch.setattr("zenml.integrations.kubeflow.orchestrators.kubeflow_api._TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(EngineUnreachableError, match="does not answer: .*Read timed out"):
+            KubeflowAPI(KubeflowOrchestrator(name="kubeflow", endpoint=url)).check()
 
 
 # What is refused before the run

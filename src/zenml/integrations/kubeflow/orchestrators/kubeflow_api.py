@@ -30,8 +30,10 @@ class KubeflowAPI:
 
     def __init__(self, orchestrator: KubeflowOrchestrator) -> None:
         import kfp_server_api as kfp
+        from urllib3 import Retry
 
         configuration = kfp.Configuration(host=orchestrator.endpoint)
+        configuration.retries = Retry(connect=0, read=0)  # who asks does so again
         configuration.ssl_ca_cert = ssl.get_default_verify_paths().cafile  # else it trusts a package's alone
         if orchestrator.token is not None:
             configuration.api_key["authorization"] = orchestrator.token.get_secret_value()
