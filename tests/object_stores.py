@@ -110,7 +110,7 @@ class SeaweedFSServer(ObjectStoreServer):
             "-s3.key.file=key.pem",
             "-s3.autoCreateBucket=false",
             "-s3.iam=false",
-            "-volume.max=30",
+            "-volume.max=200",
             "-master.volumeSizeLimitMB=100",
             "-master.telemetry=false",
             *(f"-{name}={port}" for name, port in ports.items()),

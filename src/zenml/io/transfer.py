@@ -14,8 +14,8 @@ from typing import IO, Any
 IN_MEMORY = 1 << 24
 """Bytes that a file may have to be sent from memory, in one request; a larger one waits on the disk and is sent in parts."""
 
-_BLOCK = 1 << 24
-_AHEAD = 3
+_BLOCK = 1 << 25
+_AHEAD = 2
 
 
 class Upload(io.BufferedIOBase):
