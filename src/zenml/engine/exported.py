@@ -82,6 +82,13 @@ class ExportedControl(Control):
         """What is to be raised for what ended the run."""
         return self._error or super().cause(error)
 
+    def abandon(self, status: ExecutionStatus) -> None:
+        """End what has not ended: what still runs, also when an interrupt has cut waiting for it short, is not skipped but cancelled."""
+        for step in self._running():
+            record = error_record(self._cancelled())
+            self._store.fail_step(step.id, record, status=ExecutionStatus.CANCELLED)
+        super().abandon(status)
+
     def _take_known(self) -> None:
         """Record the hits, and what is left out by them; what has to be executed stays open."""
         while self._ready:
@@ -163,7 +170,7 @@ class ExportedControl(Control):
                 self.first_failure = StepOutcome(task, step.status, error=step.error, exception=exception)
 
     def _cancel(self, exporter: Exporter) -> None:
-        """Ask the engine and the nodes for their end, and wait a while; what runs all the same can no longer publish."""
+        """Ask the engine and the nodes for their end, and wait a while."""
         with suppress(StoreError):
             self._store.request_cancel(self._run_id)
         try:
@@ -172,11 +179,8 @@ class ExportedControl(Control):
             logger.warning("The run could not be cancelled at the engine: %s", error)
         patience = time.monotonic() + _CANCELLING
         with suppress(StoreError):
-            while (running := self._running()) and time.monotonic() < patience:
+            while self._running() and time.monotonic() < patience:
                 time.sleep(_LOOK)
-            for step in running:
-                record = error_record(self._cancelled())
-                self._store.fail_step(step.id, record, status=ExecutionStatus.CANCELLED)
 
     def _running(self) -> list[StepRunRecord]:
         return [step for step in self._store.steps(self._run_id) if step.status is ExecutionStatus.RUNNING]
