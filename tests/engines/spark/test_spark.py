@@ -108,7 +108,7 @@ def test_what_no_worker_has_is_refused_before_the_run(operator: SparkStepOperato
         "  the step 'heavy' needs memory: 4.295 GB, of 2.147 GB\n"
         "  the step 'heavy' needs gpu: 1, of 0\n"
         "  the step 'heavy' needs fpga: 1, of 0\n"
-        "Let them ask for less, or start a worker that has it, as by `start-worker.sh --cores 8 --memory 32g`."
+        "Let them ask for less, or give the master larger workers: `start-worker.sh --cores 8 --memory 32g`, or local[8]."
     )
 
 

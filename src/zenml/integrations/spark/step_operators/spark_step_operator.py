@@ -114,7 +114,7 @@ class SparkStepOperator(JobStepOperator):
                 needs,
                 workers,
                 lacking=f"No worker of the master {self.master} of the step operator '{self.name}' has what these steps need",
-                remedy="Let them ask for less, or start a worker that has it, as by `start-worker.sh --cores 8 --memory 32g`.",
+                remedy="Let them ask for less, or give the master larger workers: `start-worker.sh --cores 8 --memory 32g`, or local[8].",
             )
 
     def jobs(self) -> JobEngine:
