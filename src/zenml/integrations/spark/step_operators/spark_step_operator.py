@@ -149,7 +149,7 @@ class SparkStepOperator(JobStepOperator):
                     return [_capacity(worker) for worker in told["workers"] if worker["state"] == "ALIVE"]
         if self.master_page and self.master.startswith("spark://"):
             raise StackValidationError(
-                f"The page {self.master_page} of the step operator '{self.name}' does not answer, or not as that of a master of Spark which "
+                f"The page {self.master_page} of the step operator '{self.name}' does not answer, or not as that of a master of Spark that "
                 "is in charge: correct its `master_page`."
             )
         return None
