@@ -59,9 +59,7 @@ class BaseStepOperator(ExecutingComponent):
         short = [
             f"the {type_.display} '{component.name}'"
             for type_, component in stack.components.items()
-            if component is not self
-            and component.reach < self.spread
-            and not self.does_without(component)
+            if component is not self and component.reach < self.spread and not self.does_without(component)
         ]
         return not short, (
             f"steps that the step operator '{self.name}' executes cannot reach {' and '.join(short)}: "
