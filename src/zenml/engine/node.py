@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         artifacts = unpacked_store(given.stack)
         deployment = located(Deployment.from_document(read_document(given.deployment, artifacts)), artifacts)
-        stack = stack_of_job(deployment, artifacts)
+        operator = deployment.step(given.step).step_operator if given.step else None
+        stack = stack_of_job(deployment, artifacts, has_operator=operator is not None)
         if given.end:
             return _end(deployment, stack, given.run_id)
         with terminable():

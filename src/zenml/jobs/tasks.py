@@ -116,19 +116,20 @@ def unpacked_store(words: Sequence[str]) -> BaseArtifactStore:
     return part.artifact_store
 
 
-def stack_of_job(deployment: Deployment, store: BaseArtifactStore) -> Stack:
+def stack_of_job(deployment: Deployment, store: BaseArtifactStore, *, has_operator: bool = False) -> Stack:
     """The stack of a deployment that was read from `store`, which is its artifact store: it has a connection already."""
-    stack = Stack.from_spec(_stack_in_jobs(deployment.stack), Path(deployment.source_root))
+    spec = _stack_in_jobs(deployment.stack, has_operator=has_operator)
+    stack = Stack.from_spec(spec, Path(deployment.source_root))
     return Stack.from_components(stack.name, {**stack.components, store.TYPE: store})
 
 
-def _stack_in_jobs(spec: StackSpec) -> StackSpec:
+def _stack_in_jobs(spec: StackSpec, *, has_operator: bool = False) -> StackSpec:
     """The stack as a job sees it: with the secrets that it was given, in place of a secrets manager that it cannot reach.
 
     What starts jobs is not needed in them, nor are the libraries for it: an orchestrator of an integration is stood for by the local one, a
-    step operator left out.
+    step operator left out, unless the job hands its step on to that.
     """
-    spec = replace(spec, components=dict(_needed_in_jobs(spec)))
+    spec = replace(spec, components=dict(_needed_in_jobs(spec, has_operator=has_operator)))
     type_ = StackComponentType.SECRETS_MANAGER
     if received_secrets() is None or type_ not in spec.components:
         return spec
@@ -137,10 +138,14 @@ def _stack_in_jobs(spec: StackSpec) -> StackSpec:
     return replace(spec, components={**spec.components, type_: carried}, flavors=flavors)
 
 
-def _needed_in_jobs(spec: StackSpec) -> Iterator[tuple[StackComponentType, ComponentRecord]]:
+def _needed_in_jobs(
+    spec: StackSpec, *, has_operator: bool
+) -> Iterator[tuple[StackComponentType, ComponentRecord]]:
+    starting = {StackComponentType.ORCHESTRATOR} | (
+        set() if has_operator else {StackComponentType.STEP_OPERATOR}
+    )
     for type_, record in spec.components.items():
-        starts_jobs = type_ in (StackComponentType.ORCHESTRATOR, StackComponentType.STEP_OPERATOR)
-        if not starts_jobs or find_flavor(type_, record.flavor, spec.flavors).integration is None:
+        if type_ not in starting or find_flavor(type_, record.flavor, spec.flavors).integration is None:
             yield type_, record
         elif type_ is StackComponentType.ORCHESTRATOR:
             yield type_, replace(record, flavor="local", configuration={}, secret_fields=())

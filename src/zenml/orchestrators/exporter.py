@@ -6,9 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zenml.enums import StackComponentType
 from zenml.exceptions import StackValidationError
-from zenml.stack.flavors import find_flavor
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -103,18 +101,4 @@ def refuse_mapped_steps(deployment: Deployment, orchestrator: BaseOrchestrator, 
         raise StackValidationError(
             f"The orchestrator '{orchestrator.name}' of flavor '{orchestrator.FLAVOR}' cannot execute mapped steps, since {reason}: "
             f"{', '.join(mapped)}. Loop over the items inside of a step, or use another orchestrator."
-        )
-
-
-def refuse_step_operators(deployment: Deployment, orchestrator: BaseOrchestrator) -> None:
-    """Raises StackValidationError if a step names the step operator of an integration: nodes of a graph are without it."""
-    operator = deployment.stack.components.get(StackComponentType.STEP_OPERATOR)
-    steps = [f"'{step.name}'" for step in deployment.steps if step.step_operator]
-    if operator is None or not steps:
-        return
-    if find_flavor(operator.type, operator.flavor, deployment.stack.flavors).integration is not None:
-        raise StackValidationError(
-            f"The orchestrator '{orchestrator.name}' of flavor '{orchestrator.FLAVOR}' hands the run over as a whole, and from there the "
-            f"step operator '{operator.name}' of flavor '{operator.flavor}' cannot be used: {', '.join(steps)}. Use another orchestrator, "
-            "or take the step operator from these steps."
         )

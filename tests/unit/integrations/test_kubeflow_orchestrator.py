@@ -57,16 +57,6 @@ def test_mapped_steps_are_refused() -> None:
         assert stack.metadata_store.count_runs() == 0
 
 
-def test_step_operators_that_nodes_are_without_are_refused() -> None:
-    operator = ComponentRecord(StackComponentType.STEP_OPERATOR, "boxes", "docker", uuid4())
-    step = replace(graph().deployment.steps[0], step_operator="boxes")
-    deployment = replace(graph().deployment, steps=(step,), stack=StackSpec("s", {operator.type: operator}))
-    with pytest.raises(
-        StackValidationError, match="step operator 'boxes' of flavor 'docker' cannot be used: 'first'"
-    ):
-        KubeflowOrchestrator(name="kubeflow").check_deployment(deployment)
-
-
 # Packages
 
 TASKS = [

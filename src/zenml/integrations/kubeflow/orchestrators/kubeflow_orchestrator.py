@@ -28,7 +28,7 @@ from zenml.jobs import JobState, JobStatus
 from zenml.jobs.secrets import refuse_variables
 from zenml.logger import get_logger
 from zenml.orchestrators.base_orchestrator import BaseOrchestrator
-from zenml.orchestrators.exporter import Exporter, Graph, refuse_mapped_steps, refuse_step_operators
+from zenml.orchestrators.exporter import Exporter, Graph, refuse_mapped_steps
 from zenml.stack import capacity
 from zenml.stack.capacity import Capacity, refuse_unmet
 from zenml.stack.checks import Check, tried
@@ -119,7 +119,6 @@ class KubeflowOrchestrator(BaseOrchestrator):
         """See that KFP is there, and can give each step what it needs."""
         _version()
         refuse_mapped_steps(deployment, self, "a package of KFP has as many tasks as were compiled into it")
-        refuse_step_operators(deployment, self)
         needs = self.needs(deployment)
         if self.endpoint is None:
             if needs:
