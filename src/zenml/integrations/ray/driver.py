@@ -9,11 +9,9 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from zenml.exceptions import MissingPackageError, RunError, StackValidationError, sentence
+from zenml.integrations.ray.place import clear_place, new_place
 
 CONNECT = 120.0
 """Seconds within which a process is connected, or a cluster started."""
@@ -97,7 +96,7 @@ class Driver:
         self.nodes: Sequence[Node] = ()
         self.known: set[str] = set()
         """The nodes, by id, of which it is known that they understand this process."""
-        self._folder = None if target.address else tempfile.mkdtemp(prefix="zenml-ray-")
+        self._folder = None if target.address else new_place()
         token = target.token or (new_token(Path(self._folder)) if self._folder is not None else None)
         self._ended: list[Ended] = []
         self._heard = time.monotonic()
@@ -170,7 +169,7 @@ class Driver:
             self._process.kill()  # and the system ends what it has started
             self._process.wait()
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            clear_place(self._folder)
 
     def _connect(self) -> None:
         options = dict(self.target.options)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 from pathlib import Path
 from typing import ClassVar
 
 from zenml.exceptions import ProvisioningError
 from zenml.integrations.ray.driver import CONNECT, new_token, settings
+from zenml.integrations.ray.place import clear_place, new_place
 from zenml.services import LocalDaemonService, LocalDaemonServiceConfig, ServiceType
 from zenml.storage.files import replace
 
@@ -73,6 +73,7 @@ class RayHead(LocalDaemonService):
     def bring_down(self) -> None:
         """End it, and wait until it has. Raises ProvisioningError."""
         self.stop(_END)
+        self._clear()
 
     def run(self) -> None:
         """Start the cluster, and wait for the end."""
@@ -85,18 +86,24 @@ class RayHead(LocalDaemonService):
 
         from zenml.integrations.ray.cluster import own_cluster
 
-        # A name that is short enough for Ray's sockets.
-        with tempfile.TemporaryDirectory(prefix="zenml-ray-", ignore_cleanup_errors=True) as place:
-            try:
-                ray.init(
-                    address="local", _temp_dir=place, log_to_driver=False, **own_cluster(self.config.cpus)
-                )
-                signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray has one of its own
-                replace(folder / "address", ray.get_runtime_context().gcs_address)
-                while True:
-                    signal.pause()
-            except KeyboardInterrupt:
-                pass
-            finally:
-                (folder / "address").unlink(missing_ok=True)
-                ray.shutdown()
+        self._clear()  # one that was killed has left its files
+        place = new_place()
+        replace(folder / "place", place)
+        try:
+            ray.init(address="local", _temp_dir=place, log_to_driver=False, **own_cluster(self.config.cpus))
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray has one of its own
+            replace(folder / "address", ray.get_runtime_context().gcs_address)
+            while True:
+                signal.pause()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            (folder / "address").unlink(missing_ok=True)
+            ray.shutdown()
+
+    def _clear(self) -> None:
+        """Remove the files that a cluster which has ended has left."""
+        file = Path(self.status.runtime_path or "") / "place"
+        if file.exists():
+            clear_place(file.read_text(encoding="utf-8"))
+            file.unlink()
