@@ -1,6 +1,8 @@
 # One short command each; `.ci/run` calls the same. PYTHON=... chooses the interpreter of a new .venv.
 PYTHON ?= python3
 export PYTHON
+# Where this is set, each of the thousands of processes that tests start would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import pwd
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 SUITE = "bookworm"
 PYTHON = (3, 11)
 """Debian's, of that suite."""
-BASE_IMAGE = "zenml-tests/base:1"
+BASE_IMAGE = "zenml-tests/base:2"
 PACKAGES = ("zenml", "numpy", "psycopg[binary]", "pymysql", "s3fs", "boto3", "hvac", "pytest", "pip")
 """What the base image has, with all that they need, in the versions that are installed here."""
 
@@ -313,7 +314,6 @@ def _add_packages(packages: list[Distribution], archive: Path) -> None:
 
         temporary = archive.with_suffix(".txt")
         text(f"{_VENV}/pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = false\n")
-        temporary.unlink()
         for name in ("python", "python3"):
             link = tarfile.TarInfo(f"{_VENV}/bin/{name}")
             link.type, link.linkname = tarfile.SYMTYPE, "/usr/bin/python3"
@@ -324,14 +324,15 @@ def _add_packages(packages: list[Distribution], archive: Path) -> None:
                 if ".." in file.parts:  # programs, beside the packages
                     continue
                 path = Path(str(file.locate()))
-                compiled = Path(cache_from_source(str(path))) if path.suffix == ".py" else path
-                files |= {
-                    one.relative_to(str(package.locate_file(""))): one
-                    for one in (path, compiled)
-                    if one.is_file()
-                }
+                if path.is_file() and path.suffix != ".pyc":
+                    files[path.relative_to(str(package.locate_file("")))] = path
         for name, path in sorted(files.items()):
             tar.add(path, f"{site}/{name}")
+            if path.suffix == ".py":  # a container would compile what it imports each time that it starts
+                with suppress(py_compile.PyCompileError):  # templates
+                    py_compile.compile(str(path), str(temporary), f"/{site}/{name}", doraise=True)
+                    tar.add(temporary, cache_from_source(f"{site}/{name}"))
+        temporary.unlink()
 
 
 def _mounts_below(folder: Path) -> list[str]:

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import pytest
 
-from tests.docker_engine import DockerEngine, ImageRegistry
+from tests.docker_engine import BASE_IMAGE, DockerEngine, ImageRegistry
 from zenml._version import __version__
 from zenml.container_registries import DefaultContainerRegistry
 from zenml.exceptions import ConfigurationError, ImageError, StoreError
@@ -136,7 +136,7 @@ def test_an_image_is_built_once(project: Path, docker_host: DockerEngine, messag
 
 
 def test_a_dockerfile_of_the_user_is_the_base(project: Path, docker_host: DockerEngine):
-    text = "ARG BASE=zenml-tests/base:1\nFROM $BASE\nCOPY features /features\nRUN ls -a / > /seen && touch /made\n"
+    text = f"ARG BASE={BASE_IMAGE}\nFROM $BASE\nCOPY features /features\nRUN ls -a / > /seen && touch /made\n"
     (project / "Dockerfile").write_text(text)
     (project / ".dockerignore").write_text("**/*.csv\n!.env\n")
     with shipping(project, docker_host):
@@ -187,7 +187,7 @@ def test_packages_of_debian(docker_host: DockerEngine, tmp_path: Path):
 
 def test_a_dockerfile_that_fails(project: Path, docker_host: DockerEngine):
     (project / "Dockerfile").write_text(
-        "FROM zenml-tests/base:1\nRUN echo almost && echo 'no compiler' >&2 && exit 3\n"
+        f"FROM {BASE_IMAGE}\nRUN echo almost && echo 'no compiler' >&2 && exit 3\n"
     )
     with shipping(project, docker_host) as stack:
         with pytest.raises(ImageError) as caught:
