@@ -406,6 +406,33 @@ def test_runs_in_threads_have_workers_of_their_own() -> None:
     assert [run.get_step("work_2").output.read() for run in results] == [3, 3]
 
 
+def test_what_steps_leave_for_the_end_of_their_process_is_done(tmp_path: Path) -> None:
+    """Functions that are called at the end of a program, and threads that go on."""
+    folder = str(tmp_path)
+
+    @step
+    def leave_work() -> int:
+        import atexit
+
+        def later() -> None:
+            time.sleep(0.3)
+            Path(folder, "thread").touch()
+
+        threading.Thread(target=later).start()
+        atexit.register(Path(folder, "registered").touch)
+        return os.getpid()
+
+    @pipeline
+    def leaving_work() -> None:
+        leave_work()
+        leave_work(id="beside")
+
+    use(max_workers=2)
+    run = leaving_work().run()
+    assert run.get_step("beside").output.read() != os.getpid()
+    assert sorted(path.name for path in tmp_path.glob("*e*d")) == ["registered", "thread"]
+
+
 def test_a_step_may_have_processes_of_its_own() -> None:
     use(max_workers=2)
 

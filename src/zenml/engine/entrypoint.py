@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from zenml.engine.capture import own_process
 from zenml.engine.code_archive import located
 from zenml.engine.errors import error_record
+from zenml.engine.process_end import end_process
 from zenml.engine.runner import Runner, is_retried
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunCancelledError, StepTimeoutError, StoreError, ZenMLBaseException
@@ -121,4 +122,4 @@ def _watched(spec: StepSpec, task: StepTask, stack: Stack) -> Iterator[None]:
 if __name__ == "__main__":
     with own_process():
         status = main()
-    sys.exit(status)
+    end_process(status)

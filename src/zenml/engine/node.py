@@ -21,6 +21,7 @@ from zenml.engine.control import Control, Past
 from zenml.engine.entrypoint import load_step
 from zenml.engine.exported import LONG_LEASE, settle
 from zenml.engine.observer import ended, present_observer
+from zenml.engine.process_end import end_process
 from zenml.engine.signals import terminable
 from zenml.enums import ExecutionStatus
 from zenml.exceptions import RunError, ZenMLBaseException
@@ -195,4 +196,4 @@ def _call_hook(deployment: Deployment, hook: str, ending: Ending) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -8,10 +8,11 @@ import pickle
 import signal
 import sys
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from zenml.engine.capture import own_process
 from zenml.engine.errors import error_record
+from zenml.engine.process_end import end_process
 from zenml.engine.runner import AttemptStopped, Runner
 from zenml.materializers.pickling import dumps
 from zenml.model.runs import StepOutcome
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from zenml.model.runs import StepTask
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Serve the process whose number is the second argument, by the connection of the first one, until it closes that.
 
     With "named" as the third one, each line that a step prints is shown behind the step's name.
@@ -44,6 +45,7 @@ def main() -> None:
         while runner is not None:
             task: StepTask = connection.recv()
             connection.send(_report(runner, task, stop))
+    end_process(0)
 
 
 class _Stop:

@@ -40,8 +40,8 @@ def execute(run: str, task: StepTask, key: str) -> StepOutcome:
     return _host(run, get_worker()).execute(task, key)
 
 
-def cancel(run: str, key: str, dask_worker: Worker) -> None:
-    """End an attempt, if this worker has it or gets it."""
+async def cancel(run: str, key: str, dask_worker: Worker) -> None:
+    """End an attempt, if this worker has it or gets it. A coroutine: nobody can go on before a function has returned."""
     if run in dask_worker.plugins:
         _host(run, dask_worker).cancel(key)
 
