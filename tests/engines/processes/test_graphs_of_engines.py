@@ -198,6 +198,8 @@ def test_an_engine_that_ends_early_has_not_executed_its_steps(stack: Stack, monk
 
 def test_an_interrupt_ends_the_nodes(stack: Stack) -> None:
     over = threading.Event()
+    # Where the tests run in the background, processes inherit that SIGINT is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         store = stack.metadata_store
@@ -209,10 +211,13 @@ def test_an_interrupt_ends_the_nodes(stack: Stack) -> None:
 
     other = threading.Thread(target=interrupt)
     other.start()
-    with pytest.raises(KeyboardInterrupt):
-        programs.waiting().run()
-    over.set()
-    other.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            programs.waiting().run()
+    finally:
+        over.set()
+        other.join()
+        signal.signal(signal.SIGINT, before)
     run = last_run()
     assert (run.status, run.get_step("wait").status) == (ExecutionStatus.CANCELLED,) * 2
     until(lambda: not GraphOrchestrator.engines[0].processes)
