@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from tests.services import accepts_connections, free_port
 
 START_SECONDS = 60
@@ -38,6 +40,11 @@ class DaskCluster:
         ]
         self.workers.append(self._start("worker", self.address, *started, *arguments))
         return self.workers[-1]
+
+    def worker_of(self, pid: int) -> subprocess.Popen[bytes]:
+        """The worker that has started a process, or whose process has."""
+        parents = [parent.pid for parent in psutil.Process(pid).parents()]
+        return next(worker for worker in self.workers if worker.pid in parents)
 
     def wait(self, workers: int) -> None:
         """Return when so many workers are there."""

@@ -1,7 +1,6 @@
 """Runs on a Dask cluster on which things go wrong."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -44,9 +43,9 @@ def give(value: int) -> int:
 
 @step(enable_cache=False)
 def hold(value: int, folder: str) -> int:
-    """Say which process of Dask this one belongs to, and wait for the file that lets go."""
+    """Say which process this one is, and wait for the file that lets go."""
     place = Path(folder)
-    (place / f"{value}.{os.getppid()}").touch()
+    (place / f"{value}.{os.getpid()}").touch()
     deadline = time.monotonic() + SECONDS
     while not (place / "go").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -67,7 +66,7 @@ def beside(work: Callable[[], None]) -> threading.Thread:
 
 
 def holders(folder: Path, count: int) -> list[int]:
-    """The processes of Dask of so many attempts."""
+    """The processes of so many attempts."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         found = [int(path.suffix[1:]) for path in folder.glob("*.*")]
@@ -84,9 +83,8 @@ def test_a_worker_is_killed_and_its_step_begins_again_on_another(
     folder.mkdir()
 
     def kill() -> None:
-        (worker,) = holders(folder, 1)
-        assert worker in [process.pid for process in cluster.workers]
-        os.kill(worker, signal.SIGKILL)
+        (process,) = holders(folder, 1)
+        cluster.worker_of(process).kill()
         holders(folder, 2)
         (folder / "go").touch()
 

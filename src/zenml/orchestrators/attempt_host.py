@@ -6,6 +6,7 @@ it, and what the steps import or break is theirs.
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import threading
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from zenml.enums import ExecutionStatus
 from zenml.model.runs import StepOutcome
+from zenml.orchestrators.fork_server import ForkServer
 from zenml.orchestrators.worker_pool import Report, WorkerPool, restored
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ _STALE = "zenml.exceptions.StaleAttemptError"
 
 _IDLE = 60.0
 """Seconds after which a process without anything to do is ended: whoever started the run may have died."""
+
+_fork_server = ForkServer()
+atexit.register(_fork_server.close)
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,18 @@ def replace_secrets(report: Report) -> Report:
 
 
 class AttemptHost:
-    """Executes attempts of one run, each in a worker process; of as many threads at once as call it."""
+    """Executes attempts of one run, each in a worker process; of as many threads at once as call it.
 
-    def __init__(self, runner: PackedRunner, grace: float, *, idle: float = _IDLE) -> None:
+    `idle` is for how many seconds a worker process waits for its next attempt. A process that is kept from run to run has a fork server.
+    """
+
+    def __init__(
+        self, runner: PackedRunner, grace: float, *, idle: float = _IDLE, is_kept: bool = True
+    ) -> None:
         self._runner = runner
         self._grace = grace
         self._patience = idle
+        self._fork_server = _fork_server if is_kept and ForkServer.is_possible() else None
         self._changed = threading.Condition()
         self._idle: list[tuple[float, WorkerPool]] = []
         self._under_way: dict[str, tuple[StepTask, WorkerPool]] = {}
@@ -155,7 +166,9 @@ class AttemptHost:
     def _new_pool(self) -> WorkerPool:
         if not self._under_way:
             threading.Thread(target=self._tend, name="zenml-idle", daemon=True).start()
-        return WorkerPool(_Arriving(self._runner), 1, self._grace, restore=ReportedError)
+        return WorkerPool(
+            _Arriving(self._runner), 1, self._grace, restore=ReportedError, fork_server=self._fork_server
+        )
 
     def _tend(self) -> None:
         """End processes that were idle for long, until none is left."""

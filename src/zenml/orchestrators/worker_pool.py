@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe, wait
@@ -22,6 +22,7 @@ from zenml.secret.known import remember
 if TYPE_CHECKING:
     from zenml.model.runs import StepTask
     from zenml.orchestrators.base_orchestrator import StepRunner
+    from zenml.orchestrators.fork_server import ForkedProcess, ForkServer
 
 _PATIENCE = 1.0
 """Seconds between two looks at whether a process lives, where the system cannot tell that by itself."""
@@ -68,7 +69,7 @@ class WorkerPool:
     """Starts processes when they are needed, at most `size`, and uses them again; `restore` makes exceptions of what they report.
 
     Each is a session of its own, so that a key pressed in the terminal reaches this process only, and ends together with the processes
-    that its steps have started. One that an attempt was ended in is not used again.
+    that its steps have started. One that an attempt was ended in is not used again. A `fork_server` starts them sooner.
     """
 
     def __init__(
@@ -78,9 +79,11 @@ class WorkerPool:
         grace: float,
         *,
         restore: Callable[[Report], BaseException] | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self._run_step = run_step
         self._restore = restore or restored
+        self._fork_server = fork_server
         self._size = size
         self._grace = grace
         self._content = b""
@@ -169,7 +172,9 @@ class WorkerPool:
                 text=True,
             )
         assert self._output is not None  # noqa: S101  made together with the guard
-        worker = _Worker(self._content, devices, self._output, named=self._size > 1)
+        worker = _Worker(
+            self._content, devices, self._output, "named" if self._size > 1 else "", self._fork_server
+        )
         self._workers.append(worker)
         self._tell_guard(worker)
         return worker
@@ -196,7 +201,7 @@ class WorkerPool:
         if report is None or was_stopped:
             self._end(worker)
         if report is None:
-            self._ended.append(_without_report(task, worker.process.returncode, was_stopped=was_stopped))
+            self._ended.append(_without_report(task, worker.process.wait(), was_stopped=was_stopped))
         elif report.outcome is None:
             self._ended.append(StepOutcome.given_up(task))
             raise self._restore(report)
@@ -209,7 +214,12 @@ class _Worker:
     """One process. It is at work as long as `task` is set."""
 
     def __init__(
-        self, content: bytes, devices: tuple[str, ...], output: WorkerOutput, *, named: bool
+        self,
+        content: bytes,
+        devices: tuple[str, ...],
+        output: WorkerOutput,
+        name: str,
+        fork_server: ForkServer | None,
     ) -> None:
         self.task: StepTask | None = None
         self.devices = devices
@@ -218,28 +228,15 @@ class _Worker:
         self._is_over = False
         self._report: Report | None = None
         self.connection, other = Pipe()
-        environment = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
+        environment = {**os.environ, **({"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {})}
+        self.process: subprocess.Popen[bytes] | ForkedProcess
         with other:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
-                    *(
-                        "-c",
-                        _WORKER,
-                        str(other.fileno()),
-                        str(os.getpid()),
-                        "named" if named else "",
-                        *sys.path,
-                    ),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output.stdout,
-                stderr=output.stderr,
-                env={**os.environ, **environment},
-                pass_fds=[other.fileno()],
-                start_new_session=True,
-            )
+            if fork_server is None:
+                self.process = _started(other.fileno(), output, name, environment)
+            else:
+                self.process = fork_server.start(
+                    other.fileno(), output.stdout, output.stderr, name, environment
+                )
         self._pidfd = _pidfd(self.process.pid)
         with suppress(ConnectionError):  # it has died already; that is seen when its outcome is waited for
             self.connection.send_bytes(content)
@@ -335,6 +332,24 @@ class _Worker:
         self.connection.close()
         if self._pidfd is not None:
             os.close(self._pidfd)
+
+
+def _started(
+    connection: int, output: WorkerOutput, name: str, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            sys.executable,
+            *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
+            *("-c", _WORKER, str(connection), str(os.getpid()), name, *sys.path),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=output.stdout,
+        stderr=output.stderr,
+        env=environment,
+        pass_fds=[connection],
+        start_new_session=True,
+    )
 
 
 def _pidfd(pid: int) -> int | None:

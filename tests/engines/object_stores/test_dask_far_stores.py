@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -39,9 +38,9 @@ def large(number: int) -> bytes:
 
 @step(enable_cache=False)
 def held(parts: list[bytes], folder: str) -> int:
-    """Say which process of Dask this one belongs to, and wait for the file that lets go."""
+    """Say which process this one is, and wait for the file that lets go."""
     place = Path(folder)
-    (place / f"held.{os.getppid()}").touch()
+    (place / f"held.{os.getpid()}").touch()
     deadline = time.monotonic() + SECONDS
     while not (place / "go").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -112,8 +111,8 @@ def test_a_killed_worker_is_survived_and_everything_is_found_again(
         return found
 
     def kill() -> None:
-        (worker,) = holders(1)
-        os.kill(worker, signal.SIGKILL)
+        (process,) = holders(1)
+        cluster.worker_of(process).kill()
         holders(2)
         (folder / "go").touch()
 

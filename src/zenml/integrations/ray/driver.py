@@ -27,13 +27,13 @@ from zenml.exceptions import MissingPackageError, RunError, StackValidationError
 from zenml.integrations.ray.place import clear_place, new_place
 
 CONNECT = 120.0
-"""Seconds within which a process is connected, or a cluster started."""
+"""Seconds within which a process is connected, or a cluster started, and for which one that is busy may say nothing."""
 
 _ANSWER = 10.0
 """Seconds within which a cluster's machine takes a connection."""
 
 _SILENT = 15.0
-"""Seconds after which a cluster that says nothing is gone. It is asked for its nodes once a second."""
+"""Seconds after which a cluster that says nothing has to take a connection. It is asked for its nodes once a second."""
 
 _KEPT = 60.0
 """Seconds for which a connection is kept for the next run."""
@@ -99,7 +99,7 @@ class Driver:
         self._folder = None if target.address else new_place()
         token = target.token or (new_token(Path(self._folder)) if self._folder is not None else None)
         self._ended: list[Ended] = []
-        self._heard = time.monotonic()
+        self._heard = self._seen = time.monotonic()
         self._connection, other = Pipe()
         with other:
             self._process = subprocess.Popen(
@@ -197,8 +197,7 @@ class Driver:
         """Take what has come; wait for it if nothing has."""
         try:
             if not wait([self._connection], timeout):
-                if time.monotonic() - self._heard > max(_SILENT, CONNECT if not self.nodes else 0):
-                    raise self._gone("it does not answer")
+                self._see_cluster()
                 return
             while self._connection.poll():
                 kind, content = self._connection.recv()
@@ -211,6 +210,18 @@ class Driver:
                     raise ClusterGoneError(content)
         except (EOFError, OSError):
             raise self._gone("its connection was ended") from None
+
+    def _see_cluster(self) -> None:
+        """See that a silent cluster is busy, and not gone. One that is started for a run ends together with the process beside this one."""
+        now = time.monotonic()
+        if now - self._heard > CONNECT:
+            raise self._gone("it does not answer")
+        if self.nodes and self.target.address and now - max(self._heard, self._seen) > _SILENT:
+            try:
+                _see(self.target.address)
+            except StackValidationError:
+                raise self._gone("it does not answer") from None
+            self._seen = time.monotonic()
 
     def _gone(self, reason: str) -> ClusterGoneError:
         return ClusterGoneError(f"{self._cluster()} is gone: {reason}.")

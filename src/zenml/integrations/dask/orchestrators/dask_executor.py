@@ -79,7 +79,8 @@ class DaskExecutor(Executor):
         self._away_since: float | None = None
         self._cluster = cluster
         self._client = orchestrator.client(cluster)
-        self._client.register_plugin(dask_worker.RunPlugin(self._run, runner, orchestrator.grace_seconds))
+        plugin = dask_worker.RunPlugin(self._run, runner, orchestrator.grace_seconds, is_kept=cluster is None)
+        self._client.register_plugin(plugin)
         workers = workers_of(self._client).values()
         self._reserved = Reservations(capacity_of(*(worker["resources"] for worker in workers)))
 

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 
 class RunPlugin(WorkerPlugin):
-    """Brings a run to each worker, also to those that join later, and ends what is left of it."""
+    """Brings a run to each worker, also to those that join later, and ends what is left of it; `is_kept` are workers of many runs."""
 
-    def __init__(self, run: str, runner: PackedRunner, grace: float) -> None:
+    def __init__(self, run: str, runner: PackedRunner, grace: float, *, is_kept: bool) -> None:
         self.name = run
         self._runner = runner
         self._grace = grace
+        self._is_kept = is_kept
 
     def setup(self, worker: Worker) -> None:
         """Be ready for attempts; processes are started when they are needed."""
-        self.host = AttemptHost(self._runner, self._grace)
+        self.host = AttemptHost(self._runner, self._grace, is_kept=self._is_kept)
 
     async def teardown(self, worker: Worker) -> None:
         """End the processes, beside the worker's own business."""
