@@ -69,9 +69,11 @@ class ForkServer:
     def returncode(self, pid: int) -> int:
         """How a worker, which has ended, did."""
         with self._lock:
+            if self._socket is None:  # it was ended, and its workers with it
+                return _LOST
             try:
                 answer = self._ask(pid)
-            except (OSError, EOFError):  # it has died, and its workers with it
+            except (OSError, EOFError):  # it has died, which ends them, too
                 self._end()
                 return _LOST
         return _LOST if isinstance(answer, OSError) else answer
