@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import NoReturn
 
 import zenml.engine.worker
@@ -42,7 +41,7 @@ def main() -> None:
 
 def _is_asked(asked: socket.socket, patience: float) -> bool:
     """Wait for a request; false when none came for long, and no worker lives."""
-    while not select.select([asked], [], [], patience)[0]:
+    while not wait([asked], patience):
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:

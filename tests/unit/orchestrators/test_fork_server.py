@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,3 +141,10 @@ def test_a_server_that_is_idle_ends_and_is_started_again(
         time.sleep(0.02)
     assert outcome_of(server, tell, tmp_path).status is ExecutionStatus.COMPLETED
     assert int((tmp_path / "told").read_text().split()[2]) != first.pid
+
+
+def test_a_process_may_have_many_files_open(server: ForkServer, tmp_path: Path) -> None:
+    with ExitStack() as files:
+        for _ in range(1100):  # beyond what select() takes
+            files.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        assert outcome_of(server, tell, tmp_path).status is ExecutionStatus.COMPLETED
