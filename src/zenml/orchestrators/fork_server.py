@@ -17,6 +17,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
+from zenml.orchestrators.worker_pool import own_interpreter
+
 _PROGRAM = "import sys; sys.path[:] = sys.argv[3:]; from zenml.engine.forking import main; main()"
 
 _IDLE = 60.0
@@ -98,8 +100,7 @@ class ForkServer:
         with other:
             self._process = subprocess.Popen(
                 [
-                    sys.executable,
-                    *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
+                    *own_interpreter(),
                     *("-c", _PROGRAM, str(other.fileno()), str(_IDLE), *sys.path),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -334,13 +334,17 @@ class _Worker:
             os.close(self._pidfd)
 
 
+def own_interpreter() -> list[str]:
+    """The command of a Python like this one, with the same flags."""
+    return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
+
+
 def _started(
     connection: int, output: WorkerOutput, name: str, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
-            sys.executable,
-            *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
+            *own_interpreter(),
             *("-c", _WORKER, str(connection), str(os.getpid()), name, *sys.path),
         ],
         stdin=subprocess.DEVNULL,
