@@ -42,7 +42,11 @@ class RayNode:
                 command,
                 stdout=file,
                 stderr=file,
-                env={**os.environ, "RAY_raylet_start_wait_time_s": str(START_SECONDS)},
+                env={
+                    **os.environ,
+                    "RAY_raylet_start_wait_time_s": str(START_SECONDS),
+                    "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": str(START_SECONDS),  # a busy machine
+                },
                 start_new_session=True,
             )
 
