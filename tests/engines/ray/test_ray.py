@@ -14,6 +14,7 @@ from zenml.integrations.ray.driver import close_kept
 from zenml.integrations.ray.orchestrators import RayOrchestrator
 from zenml.integrations.ray.step_operators import RayStepOperator
 from zenml.orchestrators import BaseOrchestrator
+from zenml.stack.checks import Check
 from zenml.step_operators import BaseStepOperator
 from zenml.testing.conformance import OrchestratorConformance, StepOperatorConformance
 
@@ -138,3 +139,25 @@ def test_a_cluster_of_other_machines_needs_its_address_and_the_stores_alone(
     places = [Path(line) for line in done.stdout.splitlines()[-3:]]
     assert [place.name for place in places] == ["telling.py"] * 3
     assert [place for place in places if place.is_relative_to(project)] == []
+
+
+FIRST_SERVER_CRASHES = """
+import os, pathlib, signal, sys
+
+crashed = pathlib.Path(__file__).with_name("crashed")
+if "--mode=specific-server" in sys.orig_argv and not crashed.exists():
+    crashed.touch()
+    os.kill(os.getpid(), signal.SIGSEGV)
+"""
+
+
+def test_a_client_whose_server_crashes_asks_again(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(FIRST_SERVER_CRASHES)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYTHONPATH", str(tmp_path))
+        with ray_cluster() as cluster:
+            environment.undo()
+            nodes = list(RayOrchestrator(name="ray", address=cluster.client_address).check())[-1]
+            close_kept()
+    assert nodes == Check("nodes", message="2 nodes, 2 CPUs")
+    assert (tmp_path / "crashed").exists()

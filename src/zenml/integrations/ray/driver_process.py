@@ -22,6 +22,9 @@ from zenml.integrations.ray.tasks import Kept
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+_ATTEMPTS = 3
+"""How often a cluster is asked to take this process. One that is turned away notices it after half a minute."""
+
 _LOOK = 1.0
 """Seconds between two looks at the cluster."""
 
@@ -32,19 +35,35 @@ def main() -> None:
     _end_with_parent()
     address, options = connection.recv()
     try:
-        ray.init(
-            address=address or "local",
-            configure_logging=False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            **options,
-        )
+        _join(address, options)
         _Driver(connection).serve()
     except Exception as error:  # noqa: BLE001  whatever it is, the other side says it
         with suppress(OSError):
             connection.send(("failed", f"{type(error).__name__}: {error}"))
     finally:
         ray.shutdown()
+
+
+def _join(address: str | None, options: dict[str, Any]) -> None:
+    """Join the cluster.
+
+    For each client, the head forks a process off one with threads of gRPC's, and now and then that crashes before it lives
+    (https://github.com/ray-project/ray/issues/63202): so a client that the head has turned away, or lost, asks again.
+    """
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        try:
+            ray.init(
+                address=address or "local",
+                configure_logging=False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                **options,
+            )
+        except ConnectionError:
+            if not attempts_left:
+                raise
+        else:
+            return
 
 
 class _Driver:
