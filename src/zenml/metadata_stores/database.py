@@ -382,10 +382,17 @@ class SQLiteDatabase(Database):
             pool_use_lifo=True,
             max_overflow=-1,
         )
-        event.listen(engine, "connect", self._configure)
+        # A reference proper would be kept by the engine, which is disposed when this object is gone.
+        method = weakref.WeakMethod(self._configure)
+
+        def connected(connection: DBAPIConnection, _: object) -> None:
+            if (configure := method()) is not None:
+                configure(connection)
+
+        event.listen(engine, "connect", connected)
         return engine
 
-    def _configure(self, connection: DBAPIConnection, record: object) -> None:
+    def _configure(self, connection: DBAPIConnection) -> None:
         # Without a log that is written ahead, less could break the file.
         full = self._durable or self._network
         connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")

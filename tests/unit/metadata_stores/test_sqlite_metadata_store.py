@@ -1,5 +1,6 @@
 """The store in a file: where it lies, who uses it at once, and what it says when it cannot be used."""
 
+import gc
 import os
 import signal
 import sqlite3
@@ -81,6 +82,17 @@ def test_copies_of_a_component_share_their_connections(tmp_path):
     bound = store.bound(lambda name, key: "")
     register(bound)
     assert store._database is bound._database
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+def test_of_many_stores_the_last_few_are_kept_open(tmp_path):
+    for number in range(12):
+        store = sqlite(tmp_path / f"{number}.db")
+        register(store)
+    del store
+    gc.collect()
+    files = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert len([file for file in files if file.parent == tmp_path and file.suffix == ".db"]) == 4
 
 
 def test_sqlalchemy_is_not_imported_before_a_store_is_used(tmp_path):
