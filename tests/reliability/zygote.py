@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -65,12 +65,14 @@ class Child:
             return []
 
     def kill(self) -> None:
-        """End it by SIGKILL, whatever it does."""
-        os.kill(self.pid, signal.SIGKILL)
+        """End it by SIGKILL, whatever it does, unless it has ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
     def kill_group(self) -> None:
         """The same, together with those that it has started, unless they are sessions of their own."""
-        os.killpg(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class Zygote:
