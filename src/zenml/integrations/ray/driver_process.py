@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _ATTEMPTS = 3
-"""How often a cluster is asked to take this process. One that is turned away notices it after half a minute."""
+"""How often a cluster is asked to take this process, if the other side waits for that long: to be turned away takes 30 to 75 seconds."""
 
 _LOOK = 1.0
 """Seconds between two looks at the cluster."""
